@@ -1,8 +1,8 @@
-"""Take the download addresses out of a ``uv.lock``: standard input to standard output, or the file named.
+"""Take the download addresses out of a ``uv.lock``: standard input to standard output.
 
 Git runs this as the clean filter of ``uv.lock`` (see ``.gitattributes``), so that the committed lock holds versions
 and hashes and serves any package index, while the working copy keeps what uv wrote. It must run on whatever
-``python3`` a machine has, before any environment exists: standard library only, nothing newer than Python 3.8.
+``python3`` a machine has, before any environment exists: standard library only, nothing newer than Python 3.9.
 """
 
 import re
@@ -17,9 +17,9 @@ _UPLOAD_TIME = re.compile(r', upload-time = "[^"]*"')
 _REQUIRES_DIST = re.compile(r"^requires-dist = \[.*?\]$", re.MULTILINE | re.DOTALL)
 
 
-def without_addresses(lock):
+def without_addresses(lock: str) -> str:
     """Give the form of ``lock`` that belongs into the repository. Giving it that form again changes nothing."""
-    lines = []
+    lines: list[str] = []
     for line in lock.splitlines(keepends=True):
         line = _REGISTRY.sub('source = { registry = "." }', line)
         if "hash = " in line:
@@ -29,16 +29,5 @@ def without_addresses(lock):
     return _REQUIRES_DIST.sub("requires-dist = []", "".join(lines))
 
 
-def main(arguments):
-    if len(arguments) > 1:
-        raise SystemExit("usage: lock.py [FILE]   (without FILE: standard input)")
-    if arguments:
-        with open(arguments[0], encoding="utf-8", newline="") as file:
-            lock = file.read()
-    else:
-        lock = sys.stdin.buffer.read().decode("utf-8")
-    sys.stdout.buffer.write(without_addresses(lock).encode("utf-8"))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.stdout.buffer.write(without_addresses(sys.stdin.buffer.read().decode("utf-8")).encode("utf-8"))
