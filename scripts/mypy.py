@@ -1,0 +1,28 @@
+"""Check every package with ``mypy --strict``: what it ships, and the tests that say which types users see."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.workspace import ROOT, packages
+
+
+def _targets() -> list[Path]:
+    """Folders that mypy takes in one run; typing tests have names of their own in each package."""
+    found: list[Path] = []
+    for package in packages():
+        found.append(package.source)
+        typing_tests = package.folder / "tests" / "typing"
+        if typing_tests.is_dir():
+            found.append(typing_tests)
+    return [*found, ROOT / "scripts"]
+
+
+def main() -> int:
+    """Run mypy; its exit code."""
+    command = [sys.executable, "-m", "mypy", "--strict", *_targets()]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

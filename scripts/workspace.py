@@ -1,0 +1,56 @@
+"""The packages of this workspace, as found on disk: whoever asks here notices a new package by itself."""
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+CORE = "cqrs_ddd_core"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One package that is published on its own."""
+
+    folder: Path
+    distribution: str
+    """The name by which it is installed, such as ``cqrs-ddd-core``."""
+    module: str
+    """The name by which it is imported, such as ``cqrs_ddd_core``."""
+    project: dict[str, Any]
+    """The ``[project]`` table of its pyproject.toml."""
+
+    @property
+    def source(self) -> Path:
+        """The folder of the import package."""
+        return self.folder / "src" / self.module
+
+    @property
+    def version(self) -> str:
+        """The version that the next release of this package will have."""
+        return self.project["version"]
+
+    def modules(self) -> Iterator[tuple[str, Path]]:
+        """The dotted name and the file of every module."""
+        for file in sorted(self.source.rglob("*.py")):
+            parts = file.relative_to(self.source.parent).with_suffix("").parts
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+def packages() -> tuple[Package, ...]:
+    """Every package of the workspace, core first."""
+    members = _read(ROOT / "pyproject.toml")["tool"]["uv"]["workspace"]["members"]
+    folders = sorted(file.parent for member in members for file in ROOT.glob(f"{member}/pyproject.toml"))
+    return tuple(sorted((_package(folder) for folder in folders), key=lambda package: package.module != CORE))
+
+
+def _package(folder: Path) -> Package:
+    project = _read(folder / "pyproject.toml")["project"]
+    name = project["name"]
+    return Package(folder=folder, distribution=name, module=name.replace("-", "_"), project=project)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text(encoding="utf-8"))
