@@ -1,0 +1,1 @@
+"""What the tests and tools know about the documentation: its pages, and how their Python runs."""

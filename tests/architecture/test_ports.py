@@ -1,0 +1,91 @@
+"""One word, one file name: the port, its in-memory adapter and its contract suite."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from scripts.workspace import packages
+
+CORE = packages()[0]
+# Ports that need no adapter of their own in memory, or no contract suite, and why.
+WITHOUT_MEMORY_ADAPTER: dict[str, str] = {}
+WITHOUT_CONTRACT: dict[str, str] = {}
+
+
+def _modules(*room: str) -> set[str]:
+    folder = CORE.source.joinpath(*room)
+    return {file.stem for file in folder.glob("*.py") if not file.stem.startswith("_")}
+
+
+def _contract_names(folder: Path) -> set[str]:
+    """The contract classes that a folder defines."""
+    return {
+        node.name
+        for file in folder.glob("*.py")
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.ClassDef) and node.name.endswith("Contract")
+    }
+
+
+PORTS = sorted(_modules("ports"))
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_port_has_an_in_memory_adapter_of_the_same_name(port: str) -> None:
+    assert (port in _modules("adapters", "memory")) != (port in WITHOUT_MEMORY_ADAPTER)
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_port_has_a_contract_suite_of_the_same_name(port: str) -> None:
+    assert (port in _modules("testing", "contracts")) != (port in WITHOUT_CONTRACT)
+
+
+def test_adapters_and_contracts_are_for_ports() -> None:
+    assert _modules("adapters", "memory") <= set(PORTS)
+    assert _modules("testing", "contracts") <= set(PORTS)
+    assert set(WITHOUT_MEMORY_ADAPTER) | set(WITHOUT_CONTRACT) <= set(PORTS), "an exemption for a port that is gone"
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_port_is_a_protocol_that_can_be_checked_at_run_time_and_says_what_it_promises(port: str) -> None:
+    module = importlib.import_module(f"{CORE.module}.ports.{port}")
+    protocols = [
+        each
+        for _name, each in inspect.getmembers(module, inspect.isclass)
+        if each.__module__ == module.__name__ and getattr(each, "_is_protocol", False)
+    ]
+    for protocol in protocols:
+        assert getattr(protocol, "_is_runtime_protocol", False), f"{protocol.__name__} lacks @runtime_checkable"
+        assert inspect.getdoc(protocol) not in {None, inspect.getdoc(Protocol)}, f"{protocol.__name__} promises nothing"
+
+
+def test_every_in_memory_adapter_is_importable_from_one_place() -> None:
+    room = importlib.import_module(f"{CORE.module}.adapters.memory")
+    for name in sorted(_modules("adapters", "memory")):
+        module = importlib.import_module(f"{room.__name__}.{name}")
+        adapters = {
+            each
+            for each in vars(module)
+            if each.startswith("InMemory") and vars(module)[each].__module__ == module.__name__
+        }
+        assert adapters, f"{module.__name__} has no class named InMemory…"
+        assert adapters <= set(room.__all__)
+
+
+def test_the_in_memory_adapters_pass_every_contract() -> None:
+    wanted = _contract_names(CORE.source / "testing" / "contracts")
+    used: set[str] = set()
+    for file in (CORE.folder / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+                used |= {base.id for base in node.bases if isinstance(base, ast.Name)}
+                used |= {
+                    base.value.id
+                    for base in node.bases
+                    if isinstance(base, ast.Subscript) and isinstance(base.value, ast.Name)
+                }
+    assert wanted <= used, f"no test of core runs {', '.join(sorted(wanted - used))}"
