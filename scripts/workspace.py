@@ -1,7 +1,8 @@
 """The packages of this workspace, as found on disk: whoever asks here notices a new package by itself."""
 
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,16 @@ class Package:
         """The version that the next release of this package will have."""
         return self.project["version"]
 
+    @property
+    def required(self) -> frozenset[str]:
+        """The distributions it cannot do without."""
+        return _names(self.project.get("dependencies", []))
+
+    @property
+    def optional(self) -> frozenset[str]:
+        """The distributions that its extras bring."""
+        return _names(each for extra in self.project.get("optional-dependencies", {}).values() for each in extra)
+
     def modules(self) -> Iterator[tuple[str, Path]]:
         """The dotted name and the file of every module."""
         for file in sorted(self.source.rglob("*.py")):
@@ -44,6 +55,25 @@ def packages() -> tuple[Package, ...]:
     members = _read(ROOT / "pyproject.toml")["tool"]["uv"]["workspace"]["members"]
     folders = sorted(file.parent for member in members for file in ROOT.glob(f"{member}/pyproject.toml"))
     return tuple(sorted((_package(folder) for folder in folders), key=lambda package: package.module != CORE))
+
+
+def with_siblings(package: Package) -> list[Package]:
+    """The package and the packages of this workspace that it cannot do without, those first."""
+    by_name = {each.distribution: each for each in packages()}
+    needed: dict[str, Package] = {}
+
+    def visit(each: Package) -> None:
+        for name in sorted(each.required & by_name.keys()):
+            visit(by_name[name])
+        needed[each.distribution] = each
+
+    visit(package)
+    return list(needed.values())
+
+
+def _names(requirements: Iterable[str]) -> frozenset[str]:
+    """The names in requirements such as ``redis[hiredis]>=5``."""
+    return frozenset(re.split(r"[^\w.-]", each, maxsplit=1)[0].lower().replace("_", "-") for each in requirements)
 
 
 def _package(folder: Path) -> Package:

@@ -1,7 +1,6 @@
 """Who may import what. ``make check`` asks import-linter too, which knows the rooms of core."""
 
 import ast
-import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
@@ -36,19 +35,13 @@ def _foreign(package: Package) -> Iterator[tuple[str, str]]:
                 yield module, name
 
 
-def _declared(package: Package) -> set[str]:
-    extras = package.project.get("optional-dependencies", {})
-    requirements = package.project.get("dependencies", []) + [each for extra in extras.values() for each in extra]
-    return {re.split(r"[^\w.-]", each, maxsplit=1)[0].lower().replace("_", "-") for each in requirements}
-
-
 def _is_testing_kit(module: str) -> bool:
     return ".testing." in f"{module}."
 
 
 @EACH
 def test_a_package_imports_only_what_it_declares(package: Package) -> None:
-    declared = _declared(package)
+    declared = package.required | package.optional
     undeclared = {
         f"{module} imports {name}"
         for module, name in _foreign(package)
