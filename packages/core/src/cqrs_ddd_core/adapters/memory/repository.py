@@ -1,0 +1,62 @@
+"""The in-memory repository."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, get_args, override
+
+from cqrs_ddd_core.adapters.memory.store import InMemoryStore, resolve_store
+from cqrs_ddd_core.adapters.repository import Repository
+from cqrs_ddd_core.domain.aggregate import AggregateRoot
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
+from cqrs_ddd_core.primitives.exceptions import ConfigurationError
+
+if TYPE_CHECKING:
+    from cqrs_ddd_core.adapters.memory.unit_of_work import InMemoryUnitOfWork
+
+__all__ = ["InMemoryRepository"]
+
+
+class InMemoryRepository[T: AggregateRoot[Any], ID](Repository[T, ID]):
+    """Aggregates in memory: ``InMemoryRepository[Order, str]()`` or ``InMemoryRepository(Order)``.
+
+    Keeps copies, checks versions and takes part in the open in-memory unit of work, as a database would.
+    """
+
+    def __init__(
+        self,
+        aggregate_type: type[T] | None = None,
+        *,
+        store: InMemoryStore | None = None,
+        uow: InMemoryUnitOfWork | None = None,
+    ) -> None:
+        self._aggregate_type = aggregate_type
+        self._store = store
+        self._uow = uow
+
+    @property
+    @override
+    def aggregate_type(self) -> type[T]:
+        if self._aggregate_type is None:
+            # typing sets __orig_class__ on the instance after __init__, for InMemoryRepository[Order, str]().
+            arguments: tuple[Any, ...] = get_args(getattr(self, "__orig_class__", None))
+            if not arguments or not (isinstance(arguments[0], type) and issubclass(arguments[0], AggregateRoot)):
+                raise ConfigurationError(
+                    "This repository does not know what it keeps: write InMemoryRepository[Order, str]() or "
+                    "InMemoryRepository(Order)."
+                )
+            self._aggregate_type = arguments[0]
+        return self._aggregate_type
+
+    @override
+    def _joined(self) -> UnitOfWork | None:
+        if self._uow is not None:
+            return self._uow
+        uow = current_uow_or_none()
+        joined = None if uow is None else getattr(uow, "transaction_on", None)
+        return uow if joined is not None and joined(resolve_store(self._store)) is not None else None
+
+    @override
+    def _own(self) -> UnitOfWork:
+        from cqrs_ddd_core.adapters.memory.unit_of_work import InMemoryUnitOfWork  # noqa: PLC0415 - they need each other
+
+        return InMemoryUnitOfWork(resolve_store(self._store))

@@ -1,0 +1,154 @@
+"""The repository that every adapter shares: identity, tracking and versions, above an ``IAggregateStore``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, override
+
+from cqrs_ddd_core.domain.aggregate import AggregateRoot
+from cqrs_ddd_core.domain.specification import ISpecification
+from cqrs_ddd_core.ports.query_options import QueryOptions
+from cqrs_ddd_core.ports.repository import IRepository
+from cqrs_ddd_core.ports.search_result import SearchResult
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
+from cqrs_ddd_core.primitives.exceptions import EntityNotFoundError
+
+__all__ = ["Repository"]
+
+
+class Repository[T: AggregateRoot[Any], ID](IRepository[T, ID], ABC):
+    """Base of repositories. A subclass says which aggregate it keeps and which unit of work to use."""
+
+    @property
+    @abstractmethod
+    def aggregate_type(self) -> type[T]:
+        """The class of the aggregates."""
+
+    @abstractmethod
+    def _joined(self) -> UnitOfWork | None:
+        """The unit of work to take part in: the bound one, else the one open in this task for the same database."""
+
+    @abstractmethod
+    def _own(self) -> UnitOfWork:
+        """A new unit of work, for a call outside of any."""
+
+    @asynccontextmanager
+    async def _work(self) -> AsyncIterator[UnitOfWork]:
+        joined = self._joined()
+        if joined is not None:
+            yield joined
+            return
+        # Not entered: a stream is an async generator, and what is entered there would be current for its reader too.
+        own = self._own()
+        try:
+            yield own
+            await own.commit()
+        except BaseException:
+            await own.rollback()
+            raise
+
+    @override
+    async def add(self, entity: T) -> ID:
+        aggregate_type = self.aggregate_type
+        if not isinstance(entity, aggregate_type):
+            raise TypeError(f"This repository keeps {aggregate_type.__name__}, found {type(entity).__name__}.")
+        async with self._work() as uow:
+            uow.save(aggregate_type, entity)
+        return entity.id  # type: ignore[no-any-return]  # the id type of T is ID
+
+    @override
+    async def get(self, entity_id: ID) -> T | None:
+        aggregate_type = self.aggregate_type
+        async with self._work() as uow:
+            known = uow.known(aggregate_type, entity_id)
+            if known is not None:
+                return known  # type: ignore[return-value]  # seen under this class
+            if uow.is_removed(aggregate_type, entity_id):
+                return None
+            entity: T | None = await uow.store(aggregate_type).fetch(entity_id)
+            return None if entity is None else uow.see(aggregate_type, entity)
+
+    @override
+    async def delete(self, entity_id: ID) -> ID:
+        async with self._work() as uow:
+            if not await uow.remove(self.aggregate_type, entity_id):
+                raise EntityNotFoundError(self.aggregate_type.aggregate_type, entity_id)
+        return entity_id
+
+    @override
+    async def list_all(self, entity_ids: Iterable[ID] | None = None) -> list[T]:
+        async with self._work() as uow:
+            await uow.flush()
+            found: list[T] = await uow.store(self.aggregate_type).fetch_many(entity_ids)
+            return [uow.see(self.aggregate_type, entity) for entity in found]
+
+    @override
+    async def search(self, criteria: ISpecification[Any] | QueryOptions | None = None) -> SearchResult[T]:
+        if criteria is None:
+            options = QueryOptions()
+        elif isinstance(criteria, QueryOptions):
+            options = criteria
+        elif isinstance(criteria, ISpecification):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+            options = QueryOptions(specification=criteria)
+        else:
+            raise TypeError(f"search takes a specification or QueryOptions, found {type(criteria).__name__}.")
+        return _RepositorySearch(self, options)
+
+
+class _RepositorySearch[T: AggregateRoot[Any]](SearchResult[T]):
+    """Asks the store in the unit of work of the moment, so that what was changed in it is seen."""
+
+    def __init__(self, repository: Repository[T, Any], options: QueryOptions) -> None:
+        self._repository, self._options = repository, options
+
+    @asynccontextmanager
+    async def _search(self) -> AsyncIterator[tuple[UnitOfWork, SearchResult[T]]]:
+        async with self._repository._work() as uow:  # pyright: ignore[reportPrivateUsage]  # two halves of one thing
+            await uow.flush()
+            yield uow, uow.store(self._repository.aggregate_type).search(self._options)
+
+    @override
+    async def all(self) -> list[T]:
+        async with self._search() as (uow, search):
+            items = await search.all()
+            if self._options.fields:
+                return items
+            return [uow.see(self._repository.aggregate_type, item) for item in items]
+
+    @override
+    async def stream(self, batch_size: int = 100) -> AsyncIterator[Sequence[T]]:
+        if batch_size < 1:
+            raise ValueError(f"batch_size is 1 or more, found {batch_size}.")
+        async with self._search() as (_, search):
+            async for batch in search.stream(batch_size):
+                yield batch
+
+    @override
+    async def first(self) -> T | None:
+        async with self._search() as (uow, search):
+            item = await search.first()
+            if item is None or self._options.fields:
+                return item
+            return uow.see(self._repository.aggregate_type, item)
+
+    @override
+    async def count(self) -> int:
+        async with self._search() as (_, search):
+            return await search.count()
+
+    @override
+    async def total_count(self) -> int:
+        async with self._search() as (_, search):
+            return await search.total_count()
+
+    @override
+    async def aggregations(self) -> Mapping[str, Any]:
+        async with self._search() as (_, search):
+            return await search.aggregations()
+
+    @override
+    async def groups(self) -> Sequence[Mapping[str, Any]]:
+        async with self._search() as (_, search):
+            return await search.groups()

@@ -1,0 +1,432 @@
+"""The way of a message: context, middlewares, unit of work, handler, events, commit."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, overload
+
+from cqrs_ddd_core.context import MessageContext, current_context, reset_context, set_context
+from cqrs_ddd_core.cqrs.event_dispatcher import EventDispatcher, HandlerFactory
+from cqrs_ddd_core.cqrs.explanation import ExplainedStep, Explanation
+from cqrs_ddd_core.cqrs.message import Command, Query, result_type
+from cqrs_ddd_core.cqrs.registry import HandlerRegistry, When
+from cqrs_ddd_core.cqrs.response import CommandResponse, QueryResponse
+from cqrs_ddd_core.domain.event import DomainEvent, enrich_event_metadata
+from cqrs_ddd_core.instrumentation import get_hook_registry
+from cqrs_ddd_core.ports.middleware import IMiddleware, NextHandler, Stage
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
+from cqrs_ddd_core.primitives.exceptions import (
+    ConfigurationError,
+    HandlerError,
+    HandlerNotFoundError,
+    HandlerResultError,
+    PipelineError,
+    ReadOnlyUnitOfWorkError,
+)
+
+if TYPE_CHECKING:
+    # Middlewares build on this package; the registry is only asked for its order.
+    from cqrs_ddd_core.middleware.registry import MiddlewareDefinition, MiddlewareRegistry
+
+__all__ = ["Mediator", "UnitOfWorkFactory"]
+
+type UnitOfWorkFactory = Callable[[], UnitOfWork]
+type _Dispatch = Callable[[Any], Coroutine[Any, Any, Any]]
+
+_MAX_ROUNDS = 100
+"""How often handlers before the commit may lead to new events of one command; more is a loop."""
+
+
+class _Scope:
+    """What one ``send`` knows. The scopes of nested sends are linked."""
+
+    __slots__ = ("committed", "done", "parent", "prefix", "uow")
+
+    def __init__(self, parent: _Scope | None, uow: UnitOfWork | None) -> None:
+        self.parent = parent
+        self.uow = uow
+        self.prefix: list[DomainEvent] = []
+        """Events of this message that were taken from the aggregates when a nested send began."""
+        self.done: list[DomainEvent] = []
+        """Events of nested messages and of this one, in the order of the after-commit handlers."""
+        self.committed = False
+
+    def emitted(self) -> set[str]:
+        """The ids of the events that this unit of work has handled already."""
+        ids: set[str] = set()
+        scope: _Scope | None = self
+        while scope is not None:
+            ids.update(event.event_id for event in scope.done)
+            scope = scope.parent
+        return ids
+
+
+_scope: ContextVar[_Scope | None] = ContextVar("cqrs_ddd_scope", default=None)
+
+
+class Mediator:
+    """Sends commands and queries to their handlers.
+
+    ``mediator.send(command)`` opens a unit of work, runs the handler in it, commits state and events together, and
+    then tells the event handlers. A send inside a handler joins the unit of work of the handler, in a savepoint. The
+    chain of each message type is built at its first use and kept until a registration changes.
+    """
+
+    def __init__(
+        self,
+        registry: HandlerRegistry,
+        uow_factory: UnitOfWorkFactory,
+        *,
+        middleware_registry: MiddlewareRegistry | None = None,
+        event_dispatcher: EventDispatcher | None = None,
+        handler_factory: HandlerFactory | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        ``uow_factory`` is called for each message that is not nested. ``handler_factory`` makes handlers that were
+        registered as classes, one for each message; without it they are called without arguments, once.
+        """
+        if not callable(uow_factory):
+            raise ConfigurationError(
+                f"uow_factory is called without arguments and returns a unit of work; found {uow_factory!r}. "
+                "Write uow_factory=lambda: InMemoryUnitOfWork()."
+            )
+        self.registry = registry
+        self.dispatcher = event_dispatcher or EventDispatcher()
+        self.dispatcher.attach(registry, handler_factory=handler_factory)
+        self._uow_factory = uow_factory
+        self._middlewares = middleware_registry
+        self._handler_factory = handler_factory
+        self._chains: dict[type[Any], _Dispatch] = {}
+        registry.on_change(self._forget_chains)
+        if middleware_registry is not None:
+            middleware_registry.on_change(self._forget_chains)
+
+    @overload
+    def send[R](self, message: Command[R]) -> Coroutine[Any, Any, CommandResponse[R]]: ...
+    @overload
+    def send[R](self, message: Query[R]) -> Coroutine[Any, Any, QueryResponse[R]]: ...
+    def send(self, message: Any) -> Coroutine[Any, Any, Any]:
+        """Handle a command or a query and return its response; ``await`` it.
+
+        Raises what the handler or a middleware raises, after rolling back; ``HandlerNotFoundError`` when nobody is
+        responsible; ``OptimisticConcurrencyError`` when another writer was first.
+        """
+        chain = self._chains.get(message.__class__)
+        if chain is None:
+            chain = self._build(message.__class__)
+        return chain(message)
+
+    def explain(self, message_type: type[Command[Any]] | type[Query[Any]]) -> Explanation:
+        """Say what happens to messages of this class, from the outside in; ``print`` it. Needs no server.
+
+        Raises what sending would raise because of wrong wiring.
+        """
+        self._build(message_type)
+        is_command = issubclass(message_type, Command)
+        handler = self._handler_of(message_type)
+        result = result_type(message_type)
+        uow = self._uow_factory()
+        registrations = self.dispatcher.all_registrations() if is_command else ()
+        name = handler.__name__ if isinstance(handler, type) else type(handler).__name__
+        return Explanation(
+            message_type=message_type.message_type,
+            kind="command" if is_command else "query",
+            result=getattr(result, "__name__", None) if isinstance(result, type) else str(result),  # type: ignore[arg-type]  # a class has a name
+            steps=tuple(
+                ExplainedStep(name=part.name, stage=part.stage, priority=part.priority, description=part.description)
+                for part in self._definitions(message_type)
+            ),
+            unit_of_work=type(uow).__name__ if is_command else f"{type(uow).__name__}, read-only",
+            handler=name,
+            before_commit=tuple(
+                f"{found.event_type.event_type} → {found.name}"
+                for found in registrations
+                if found.when is When.BEFORE_COMMIT
+            ),
+            after_commit=tuple(
+                f"{found.event_type.event_type} → {found.name}"
+                for found in registrations
+                if found.when is When.AFTER_COMMIT
+            ),
+        )
+
+    # ------------------------------------------------------------------ building a chain
+
+    def _forget_chains(self) -> None:
+        self._chains = {}
+
+    def _definitions(self, message_type: type[Any]) -> Sequence[MiddlewareDefinition]:
+        if self._middlewares is None:
+            return ()
+        is_command = issubclass(message_type, Command)
+        return [
+            part
+            for part in self._middlewares.get_ordered_middlewares()
+            if (is_command or part.stage is Stage.AROUND) and part.applies_to(message_type)
+        ]
+
+    def _handler_of(self, message_type: type[Any]) -> Any:
+        if issubclass(message_type, Command):
+            return self.registry.get_command_handler(message_type)
+        if issubclass(message_type, Query):
+            return self.registry.get_query_handler(message_type)
+        raise HandlerNotFoundError(
+            f"send takes an object of a class that derives from Command or Query, found {message_type.__qualname__}."
+        )
+
+    def _build(self, message_type: type[Any]) -> _Dispatch:
+        handler = self._handler_of(message_type)
+        handle = self._bound(handler)
+        name = handler.__name__ if isinstance(handler, type) else type(handler).__name__
+        definitions = self._definitions(message_type)
+        if issubclass(message_type, Command):
+            inside = _chained(
+                [part.middleware for part in definitions if part.stage is Stage.INSIDE], self._handling(handle, name)
+            )
+            transaction = self._transaction(message_type, inside)
+        else:
+            transaction = self._reading(handle, name)
+        around = [part.middleware for part in definitions if part.stage is Stage.AROUND]
+        chain = self._dispatch(message_type, _chained(around, transaction))
+        self._chains[message_type] = chain
+        return chain
+
+    def _bound(self, handler: Any) -> NextHandler:
+        if not isinstance(handler, type):
+            return handler.handle  # type: ignore[no-any-return]
+        factory = self._handler_factory
+        if factory is not None:
+            return lambda message: factory(handler).handle(message)
+        try:
+            return handler().handle  # type: ignore[no-any-return, attr-defined]
+        except TypeError as error:
+            raise HandlerError(
+                f"{handler.__name__} was registered as a class and cannot be made without arguments ({error}). "
+                "Give the mediator a handler_factory, or register an instance."
+            ) from error
+
+    # ------------------------------------------------------------------ the steps, from the inside out
+
+    def _handling(self, handle: NextHandler, name: str) -> NextHandler:
+        """The handler, its events, and the handlers before the commit."""
+
+        async def handling(message: Any) -> Any:
+            response = await handle(message)
+            if response.__class__ is not CommandResponse and not isinstance(response, CommandResponse):
+                raise HandlerResultError(
+                    f"{name}.handle returned {type(response).__name__}, expected CommandResponse: "
+                    "return CommandResponse(result=…, events=order.clear_events())."
+                )
+            scope = _scope.get()
+            assert scope is not None
+            uow = scope.uow
+            assert uow is not None
+            context = current_context()
+            changes: dict[str, Any] = {}
+            if response.events or scope.prefix or uow.has_seen:
+                changes["events"] = await self._settle_events(response.events, scope, uow, context)
+            if response.correlation_id is None:
+                changes["correlation_id"] = context.correlation_id
+            if response.causation_id is None:
+                changes["causation_id"] = context.causation_id
+            return _with(response, changes) if changes else response
+
+        return handling
+
+    async def _settle_events(
+        self, returned: Sequence[DomainEvent], scope: _Scope, uow: UnitOfWork, context: MessageContext
+    ) -> list[DomainEvent]:
+        """Every event of this message, once, complete; the handlers before the commit have run for each."""
+        known = scope.emitted()
+        events: list[DomainEvent] = []
+        fresh: list[DomainEvent] = [*scope.prefix, *returned, *uow.collect_events()]
+        scope.prefix = []
+        for _ in range(_MAX_ROUNDS):
+            batch: list[DomainEvent] = []
+            for event in fresh:
+                if event.event_id not in known:
+                    known.add(event.event_id)
+                    batch.append(
+                        enrich_event_metadata(
+                            event, correlation_id=context.correlation_id, causation_id=context.causation_id
+                        )
+                    )
+            if not batch:
+                return events
+            events.extend(batch)
+            scope.done.extend(batch)
+            await self.dispatcher.dispatch(batch, when=When.BEFORE_COMMIT)
+            fresh = [*scope.prefix, *uow.collect_events()]
+            scope.prefix = []
+        raise PipelineError(
+            f"The handlers before the commit led to new events {_MAX_ROUNDS} times for one command; the last was "
+            f"{events[-1].event_type}. They seem to answer each other for ever."
+        )
+
+    def _transaction(self, message_type: type[Any], inside: NextHandler) -> NextHandler:
+        """Opens the unit of work, or joins the one that is open in this task."""
+        factory = self._uow_factory
+        owner = message_type.__name__
+
+        async def transaction(message: Any) -> Any:
+            scope = _scope.get()
+            assert scope is not None
+            if scope.parent is not None:
+                return await nested(message, scope, scope.parent)
+            scope.uow = uow = factory()
+            scope.done.clear()  # what a former attempt left: retrying starts from nothing
+            uow.owner = owner
+            token = uow.activate(asyncio.current_task())
+            try:
+                response = await inside(message)
+                await uow.complete()
+                scope.committed = True
+            except BaseException:
+                await uow.rollback()
+                raise
+            finally:
+                uow.deactivate(token)
+            return response
+
+        async def nested(message: Any, scope: _Scope, parent: _Scope) -> Any:
+            uow = scope.uow
+            assert uow is not None
+            if uow.read_only:
+                raise ReadOnlyUnitOfWorkError(f"send the command {owner} from a query handler")
+            # What the caller's aggregates have emitted so far is the caller's, and stays if this fails.
+            parent.prefix.extend(uow.collect_events())
+            async with uow.savepoint():
+                response = await inside(message)
+            parent.done.extend(scope.done)
+            return response
+
+        return transaction
+
+    def _reading(self, handle: NextHandler, name: str) -> NextHandler:
+        """A query: read-only, in the unit of work of the caller where there is one."""
+        factory = self._uow_factory
+
+        async def reading(message: Any) -> Any:
+            scope = _scope.get()
+            assert scope is not None
+            if scope.parent is not None:
+                uow = scope.uow
+                assert uow is not None
+                await uow.flush()
+                former, uow.read_only = uow.read_only, True
+                try:
+                    response = await handle(message)
+                finally:
+                    uow.read_only = former
+            else:
+                scope.uow = uow = factory()
+                uow.owner = message.__class__.__name__
+                uow.read_only = True
+                token = uow.activate(asyncio.current_task())
+                try:
+                    response = await handle(message)
+                finally:
+                    try:
+                        await uow.rollback()
+                    finally:
+                        uow.deactivate(token)
+            if response.__class__ is not QueryResponse and not isinstance(response, QueryResponse):
+                raise HandlerResultError(
+                    f"{name}.handle returned {type(response).__name__}, expected QueryResponse: "
+                    "return QueryResponse(result=…)."
+                )
+            context = current_context()
+            changes: dict[str, Any] = {}
+            if response.correlation_id is None:
+                changes["correlation_id"] = context.correlation_id
+            if response.causation_id is None:
+                changes["causation_id"] = context.causation_id
+            return _with(response, changes) if changes else response
+
+        return reading
+
+    def _dispatch(self, message_type: type[Any], around: NextHandler) -> _Dispatch:
+        """The outermost step: context and scope of this message, and what follows the commit."""
+        is_command = issubclass(message_type, Command)
+        name = message_type.__name__
+
+        async def dispatch(message: Any) -> Any:
+            outer = current_context()
+            message_id = message.command_id if is_command else message.query_id
+            token = set_context(
+                MessageContext(
+                    message.correlation_id or outer.correlation_id or message_id,
+                    message_id,
+                    outer.tenant_id,
+                    outer.user_id,
+                )
+            )
+            uow = current_uow_or_none()
+            parent = _scope.get() if uow is not None and uow.owner is not None else None
+            scope = _Scope(parent, uow if parent is not None else None)
+            scope_token = _scope.set(scope)
+            try:
+                hooks = get_hook_registry()
+                try:
+                    if hooks:
+                        response = await hooks.execute_all(
+                            f"{'command' if is_command else 'query'}.send.{name}",
+                            {"message_type": message_type, "message.id": message_id, "nested": parent is not None},
+                            lambda: around(message),
+                        )
+                    else:
+                        response = await around(message)
+                except Exception:
+                    # Something failed on the way back from the commit: what was committed has happened all the same.
+                    if scope.committed:
+                        await self._after_commit(scope)
+                    raise
+                if scope.committed:
+                    await self._after_commit(scope)
+                return response
+            finally:
+                _scope.reset(scope_token)
+                reset_context(token)
+
+        return dispatch
+
+    async def _after_commit(self, scope: _Scope) -> None:
+        uow = scope.uow
+        assert uow is not None
+        # A failure in here must not lead to a second round.
+        scope.committed = False
+        if scope.done:
+            await self.dispatcher.dispatch(scope.done, when=When.AFTER_COMMIT)
+        await uow.run_commit_callbacks()
+
+
+def _chained(middlewares: Sequence[IMiddleware], innermost: NextHandler) -> NextHandler:
+    step = innermost
+    for middleware in reversed(middlewares):
+        step = _step(middleware, step)
+    return step
+
+
+def _step(middleware: IMiddleware, next_handler: NextHandler) -> NextHandler:
+    def step(message: Any) -> Awaitable[Any]:
+        return middleware(message, next_handler)
+
+    return step
+
+
+def _with(response: Any, changes: dict[str, Any]) -> Any:
+    """A copy of a response, of the same class and with all its fields, with these changed."""
+    cls = response.__class__
+    if hasattr(response, "__dict__") and not hasattr(cls, "__slots__"):
+        changed = cls.__new__(cls)
+        changed.__dict__.update(response.__dict__)
+        changed.__dict__.update(changes)
+        return changed
+    changed = copy.copy(response)
+    for field, value in changes.items():
+        object.__setattr__(changed, field, value)
+    return changed

@@ -1,0 +1,406 @@
+"""One transaction and what it has seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from contextvars import ContextVar, Token
+from inspect import isawaitable
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+from cqrs_ddd_core.domain.aggregate import (
+    AggregateRoot,
+    aggregate_for_collection,
+    capture_state,
+    mark_persisted,
+    pending_events,
+    persisted_version,
+    restore_state,
+)
+from cqrs_ddd_core.domain.event import DomainEvent
+from cqrs_ddd_core.instrumentation import get_hook_registry
+from cqrs_ddd_core.ports.aggregate_store import IAggregateStore
+from cqrs_ddd_core.ports.repository import IRepository
+from cqrs_ddd_core.primitives.exceptions import (
+    CollectionError,
+    NoUnitOfWorkError,
+    ReadOnlyUnitOfWorkError,
+    UnitOfWorkError,
+)
+
+__all__ = ["CommitCallback", "UnitOfWork", "current_uow_or_none", "get_current_uow"]
+
+logger = logging.getLogger(__name__)
+
+type CommitCallback = Callable[[], Awaitable[None] | None]
+type _Key = tuple[type[AggregateRoot[Any]], Any]
+
+_current: ContextVar[UnitOfWork | None] = ContextVar("cqrs_ddd_unit_of_work", default=None)
+
+
+def current_uow_or_none() -> UnitOfWork | None:
+    """The unit of work that is open in this task, or None. A task started inside one does not inherit it."""
+    uow = _current.get()
+    if uow is None or uow.task is not asyncio.current_task():
+        return None
+    return uow
+
+
+def get_current_uow() -> UnitOfWork:
+    """The unit of work that is open in this task. Raises ``NoUnitOfWorkError`` when there is none."""
+    uow = _current.get()
+    if uow is None or uow.task is not asyncio.current_task():
+        raise NoUnitOfWorkError
+    return uow
+
+
+class UnitOfWork(ABC):
+    """One transaction: everything in it is committed together, or nothing is.
+
+    Lazy: nothing is opened before its first use. It gives one object for one id, follows what it has seen, and writes
+    the changes when it commits. The mediator opens one for each command; standing alone it is used as
+    ``async with``: leaving the block commits, an exception rolls back.
+
+    ``uow.orders`` is the repository of the aggregate whose collection is named ``orders``.
+
+    An adapter implements the methods with a leading underscore and sets ``begun`` when its transaction is open.
+    """
+
+    # Defaults on the class: making a unit of work that nobody uses must cost next to nothing.
+    begun: bool = False
+    """The adapter has something open that has to be committed or rolled back."""
+    read_only: bool = False
+    """Set before first use, for queries: writing is refused and nothing is committed."""
+    owner: str | None = None
+    """Who commits it: the message type when it belongs to a mediator, None when it stands alone."""
+    task: asyncio.Task[Any] | None = None
+    """The task in which it is open."""
+    aggregates: tuple[type[AggregateRoot[Any]], ...] | None = None
+    """Where names of collections are looked up; None for all aggregate classes of the process."""
+
+    _previous: UnitOfWork | None = None
+    _repositories: dict[str, IRepository[Any, Any]] | None = None
+    _stores: dict[type[AggregateRoot[Any]], IAggregateStore[Any, Any]] | None = None
+    _seen: dict[_Key, AggregateRoot[Any]] | None = None
+    _added: dict[_Key, None] | None = None
+    _removed: set[_Key] | None = None
+    _written: dict[_Key, int] | None = None
+    _callbacks: list[CommitCallback] | None = None
+
+    _reserved: ClassVar[frozenset[str]] = frozenset()
+
+    # ------------------------------------------------------------------ adapters
+
+    @abstractmethod
+    def _open_store(self, aggregate_type: type[AggregateRoot[Any]], /) -> IAggregateStore[Any, Any]:
+        """The store of these aggregates in this transaction. Called once for each type."""
+
+    @abstractmethod
+    def _open_repository(self, aggregate_type: type[AggregateRoot[Any]], /) -> IRepository[Any, Any]:
+        """The repository of these aggregates that is bound to this unit of work. Called once for each type."""
+
+    @abstractmethod
+    async def _commit(self) -> None:
+        """Commit what is open. Raises ``OptimisticConcurrencyError`` for a lost race; then nothing is committed."""
+
+    @abstractmethod
+    async def _rollback(self) -> None:
+        """Roll back what is open. It can be used again afterwards."""
+
+    @abstractmethod
+    async def _savepoint(self) -> Any:
+        """Mark the present point, for ``_rollback_to``. Called only when ``begun``."""
+
+    @abstractmethod
+    async def _release(self, savepoint: Any, /) -> None:
+        """Forget the mark and keep what was done since."""
+
+    @abstractmethod
+    async def _rollback_to(self, savepoint: Any, /) -> None:
+        """Undo what was done since the mark, and forget it."""
+
+    # ------------------------------------------------------------------ life
+
+    async def __aenter__(self) -> Self:
+        if self.task is not None:
+            raise UnitOfWorkError("This unit of work is open already. Open another one, or use a savepoint.")
+        self.task = asyncio.current_task()
+        self._previous = _current.get()
+        _current.set(self)
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if exc_type is not None or self.read_only:
+                await self.rollback()
+                return
+            await self.complete()
+        finally:
+            self.task = None
+            # Not a token: fixtures may leave the block in another context than they entered it.
+            _current.set(self._previous)
+            self._previous = None
+        await self.run_commit_callbacks()
+
+    def activate(self, task: asyncio.Task[Any] | None) -> Token[UnitOfWork | None]:
+        """Make it the current one of ``task``, without ``async with``. For the mediator."""
+        self.task = task
+        return _current.set(self)
+
+    def deactivate(self, token: Token[UnitOfWork | None]) -> None:
+        """Undo ``activate``. For the mediator."""
+        self.task = None
+        _current.reset(token)
+
+    async def commit(self) -> None:
+        """Write the changes, commit, and run the callbacks. It can be used again afterwards.
+
+        Raises ``UnitOfWorkError`` inside a command: the mediator commits, after the handler.
+        """
+        if self.owner is not None:
+            raise UnitOfWorkError(
+                f"This unit of work belongs to {self.owner}: it commits by itself when the handler has returned, "
+                "together with the events. Remove commit(), or open a unit of work of your own."
+            )
+        await self.complete()
+        await self.run_commit_callbacks()
+
+    async def complete(self) -> None:
+        """Write the changes and commit; the callbacks stay for ``run_commit_callbacks``. Rolls back on failure."""
+        if not self.begun and self._seen is None:
+            return
+        if self.read_only:
+            raise ReadOnlyUnitOfWorkError("commit")
+        try:
+            hooks = get_hook_registry()
+            if hooks:
+                await hooks.execute_all("uow.commit", {"uow.type": self.__class__.__name__}, self._complete)
+            else:
+                await self._complete()
+        except BaseException:
+            await self.rollback()
+            raise
+
+    async def _complete(self) -> None:
+        await self.flush()
+        if self.begun:
+            await self._commit()
+            self.begun = False
+        written, self._written, self._added = self._written, None, None
+        if written:
+            assert self._seen is not None
+            for key, version in written.items():
+                aggregate = self._seen.get(key)
+                if aggregate is not None and (self._removed is None or key not in self._removed):
+                    mark_persisted(aggregate, version)
+
+    async def rollback(self) -> None:
+        """Undo everything since the last commit. Objects that were loaded are stale afterwards: load them again."""
+        callbacks, self._callbacks = self._callbacks, None
+        self._seen = self._added = self._removed = self._written = None
+        if not self.begun:
+            return
+        attributes = {"uow.type": self.__class__.__name__, "callbacks.dropped": len(callbacks or ())}
+        try:
+            hooks = get_hook_registry()
+            if hooks and not self.read_only:
+                await hooks.execute_all("uow.rollback", attributes, self._rollback)
+            else:
+                await self._rollback()
+        finally:
+            self.begun = False
+
+    def on_commit(self, callback: CommitCallback) -> None:
+        """Run ``callback`` after the commit, in the order of registration. A rollback drops it.
+
+        A callback that raises is logged; it fails neither the others nor the command. What must survive a crash
+        goes through the outbox instead.
+        """
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+
+    async def run_commit_callbacks(self) -> None:
+        """Run and forget the callbacks. ``commit`` and ``async with`` do it by themselves."""
+        while self._callbacks:
+            callbacks, self._callbacks = self._callbacks, None
+            for callback in callbacks:
+                try:
+                    result = callback()
+                    if isawaitable(result):
+                        await result
+                except Exception:
+                    logger.exception("A callback after the commit failed: %r", callback)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """A part that can fail alone: an exception undoes what the block did, in the database and in objects.
+
+        The exception goes on. Events that aggregates emitted in the block, and callbacks, are dropped with it.
+        """
+        states = [(aggregate, capture_state(aggregate)) for aggregate in (self._seen or {}).values()]
+        seen, added, written = (dict(part) if part else None for part in (self._seen, self._added, self._written))
+        removed = set(self._removed) if self._removed else None
+        callbacks = list(self._callbacks) if self._callbacks else None
+        began = self.begun
+        mark = await self._savepoint() if began else None
+        try:
+            yield
+        except BaseException:
+            self._seen, self._added, self._written, self._removed = seen, added, written, removed
+            self._callbacks = callbacks
+            for aggregate, state in states:
+                restore_state(aggregate, state)
+            if began:
+                await self._rollback_to(mark)
+            elif self.begun:
+                await self._rollback()
+                self.begun = False
+            raise
+        if began:
+            await self._release(mark)
+
+    # ------------------------------------------------------------------ repositories
+
+    def repository[T: AggregateRoot[Any]](self, aggregate_type: type[T]) -> IRepository[T, Any]:
+        """The repository of this aggregate class, bound to this unit of work."""
+        if self._repositories is None:
+            self._repositories = {}
+        name = f"{aggregate_type.__module__}.{aggregate_type.__qualname__}"
+        found = self._repositories.get(name)
+        if found is None:
+            found = self._repositories[name] = self._open_repository(aggregate_type)
+        return found
+
+    def __getattr__(self, name: str) -> IRepository[Any, Any]:
+        # Called only for names that are not attributes: the collections.
+        if name.startswith("_"):
+            raise AttributeError(f"{self.__class__.__name__!r} object has no attribute {name!r}")
+        repositories = self.__dict__.get("_repositories") or {}
+        if name not in repositories:
+            try:
+                repositories[name] = self.repository(aggregate_for_collection(name, self.aggregates))
+            except CollectionError as error:
+                raise CollectionError(f"{self.__class__.__name__}.{name}: {error}") from None
+            self._repositories = {**(self._repositories or {}), **repositories}
+        return repositories[name]
+
+    def store(self, aggregate_type: type[AggregateRoot[Any]]) -> IAggregateStore[Any, Any]:
+        """The store below the repository. For repositories."""
+        if self._stores is None:
+            self._stores = {}
+        found = self._stores.get(aggregate_type)
+        if found is None:
+            found = self._stores[aggregate_type] = self._open_store(aggregate_type)
+        return found
+
+    # ------------------------------------------------------------------ what it has seen (for repositories)
+
+    def known(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> AggregateRoot[Any] | None:
+        """The object of this id that was seen before and not removed."""
+        return (self._seen or {}).get((aggregate_type, entity_id)) if not self.is_removed(
+            aggregate_type, entity_id
+        ) else None
+
+    @property
+    def has_seen(self) -> bool:
+        """Whether any object was loaded or added."""
+        return self._seen is not None
+
+    def is_removed(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> bool:
+        return self._removed is not None and (aggregate_type, entity_id) in self._removed
+
+    def see[T: AggregateRoot[Any]](self, aggregate_type: type[AggregateRoot[Any]], aggregate: T) -> T:
+        """Follow an object that was loaded; gives the one that was seen first for this id."""
+        if self._seen is None:
+            self._seen = {}
+        return self._seen.setdefault((aggregate_type, aggregate.id), aggregate)  # type: ignore[return-value]  # same key, same class
+
+    def save(self, aggregate_type: type[AggregateRoot[Any]], aggregate: AggregateRoot[Any]) -> None:
+        """Write this object at the next flush, and again at the commit if it changed."""
+        if self.read_only:
+            raise ReadOnlyUnitOfWorkError(f"add {aggregate_type.aggregate_type} {aggregate.id!r}")
+        key = (aggregate_type, aggregate.id)
+        known = self.see(aggregate_type, aggregate)
+        if known is not aggregate:
+            if not self.is_removed(*key):
+                raise UnitOfWorkError(
+                    f"This unit of work has another object for {aggregate_type.aggregate_type} {aggregate.id!r}. "
+                    "Change the one that it gave, or add the id only once."
+                )
+            assert self._seen is not None
+            self._seen[key] = aggregate
+        if self._removed is not None:
+            self._removed.discard(key)
+        if self._added is None:
+            self._added = {}
+        self._added[key] = None
+
+    async def remove(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> bool:
+        """Remove now, inside the transaction, and say whether it was there."""
+        if self.read_only:
+            raise ReadOnlyUnitOfWorkError(f"delete {aggregate_type.aggregate_type} {entity_id!r}")
+        key = (aggregate_type, entity_id)
+        if self.is_removed(*key):
+            return False
+        await self.flush()
+        aggregate = (self._seen or {}).get(key)
+        expected = None
+        if aggregate is not None:
+            expected = (self._written or {}).get(key, persisted_version(aggregate))
+        if not await self.store(aggregate_type).remove(entity_id, expected_version=expected):
+            return False
+        if self._removed is None:
+            self._removed = set()
+        self._removed.add(key)
+        if self._written is None:
+            self._written = {}
+        self._written[key] = 0
+        if self._added is not None:
+            self._added.pop(key, None)
+        return True
+
+    async def flush(self) -> None:
+        """Write what was added or has emitted events into the transaction, without committing."""
+        if self._seen is None or self.read_only:
+            return
+        for key, aggregate in list(self._seen.items()):
+            if self.is_removed(*key):
+                continue
+            written = (self._written or {}).get(key)
+            expected = persisted_version(aggregate) if written is None else written
+            # Whoever emitted events has changed: state and events must agree although nobody called add().
+            if not (self._added and key in self._added) and aggregate.version <= expected:
+                continue
+            version = aggregate.version
+            if written is None and version <= expected:
+                version = expected + 1
+            await self.store(key[0]).write(aggregate, expected_version=expected, version=version)
+            aggregate._version = version  # pyright: ignore[reportPrivateUsage]  # next event counts on from here
+            if self._written is None:
+                self._written = {}
+            self._written[key] = version
+
+    def pending_events(self) -> list[DomainEvent]:
+        """The events that are left in the objects it has seen, in the order they were seen; they stay there."""
+        return [event for aggregate in (self._seen or {}).values() for event in pending_events(aggregate)]
+
+    def collect_events(self) -> list[DomainEvent]:
+        """Take the events that are left in the objects it has seen."""
+        return [event for aggregate in (self._seen or {}).values() for event in aggregate.collect_events()]
+
+
+def check_aggregates(aggregates: Iterable[type[AggregateRoot[Any]]] | None) -> tuple[type[AggregateRoot[Any]], ...] | None:
+    """What an adapter's ``aggregates=`` argument becomes. Raises ``CollectionError`` for two of one name."""
+    if aggregates is None:
+        return None
+    among = tuple(aggregates)
+    for aggregate_type in among:
+        aggregate_for_collection(aggregate_type.collection_name, among)
+    return among
