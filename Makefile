@@ -31,7 +31,7 @@ bench: setup ## Run the benchmarks; each prints ratios to a floor measured in th
 	@scripts/bench
 
 docs: setup ## Build the documentation into site/, without network
-	@.venv/bin/python -m mkdocs build --strict --quiet && echo "Built: site/index.html"
+	@.venv/bin/zensical build --strict && echo "Open site/index.html"
 
 alone: setup ## Test each package with nothing installed but what it declares
 	@.venv/bin/python -m scripts.alone

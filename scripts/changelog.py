@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from scripts.workspace import ROOT, Package, packages
+from scripts.workspace import ROOT, Package, package_named, packages
 
 # In the order of the changelog: what a reader has to act on comes first.
 KINDS = {
@@ -98,14 +98,6 @@ def check(package: Package) -> None:
         raise ValueError(f"{changelog}: start it with the line {_TITLE.strip()!r}")
 
 
-def _named(distribution: str) -> Package:
-    for package in packages():
-        if package.distribution == distribution:
-            return package
-    known = ", ".join(package.distribution for package in packages())
-    raise ValueError(f"no package {distribution!r}; there are: {known}")
-
-
 def main(arguments: list[str]) -> None:
     """Do what the arguments say; a problem ends the program with its description."""
     problems: list[str] = []
@@ -118,7 +110,7 @@ def main(arguments: list[str]) -> None:
                     problems.append(str(error))
         case ["release", distribution, version]:
             try:
-                release(_named(distribution), version, datetime.now(UTC).date().isoformat())
+                release(package_named(distribution), version, datetime.now(UTC).date().isoformat())
             except ValueError as error:
                 problems.append(str(error))
         case _:

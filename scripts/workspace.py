@@ -57,6 +57,15 @@ def packages() -> tuple[Package, ...]:
     return tuple(sorted((_package(folder) for folder in folders), key=lambda package: package.module != CORE))
 
 
+def package_named(distribution: str) -> Package:
+    """The package of that name. Raises ``ValueError`` with the names that exist when there is none."""
+    for package in packages():
+        if package.distribution == distribution:
+            return package
+    known = ", ".join(package.distribution for package in packages())
+    raise ValueError(f"no package {distribution!r}; there are: {known}")
+
+
 def with_siblings(package: Package) -> list[Package]:
     """The package and the packages of this workspace that it cannot do without, those first."""
     by_name = {each.distribution: each for each in packages()}

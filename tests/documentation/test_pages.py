@@ -1,9 +1,11 @@
 """Every page says what it is, and leads where it says."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.documentation.page import KINDS, Page, pages
 from scripts.workspace import ROOT
@@ -40,6 +42,24 @@ def test_links_into_the_repository_lead_somewhere(page: Page) -> None:
         ):
             dead.append(target)
     assert not dead, f"{page.name} links to what is not there: {', '.join(dead)}"
+
+
+def _listed(navigation: object) -> Iterator[str]:
+    """The files that a navigation leads to, however deep."""
+    if isinstance(navigation, str):
+        yield navigation
+    elif isinstance(navigation, dict):
+        for entry in navigation.values():
+            yield from _listed(entry)
+    elif isinstance(navigation, list):
+        for entry in navigation:
+            yield from _listed(entry)
+
+
+def test_the_navigation_leads_to_every_page_and_to_nothing_else() -> None:
+    navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
+    files = [file.relative_to(ROOT / "docs").as_posix() for file in (ROOT / "docs").rglob("*.md")]
+    assert sorted(_listed(navigation)) == sorted(files), "mkdocs.yml and docs/ disagree"
 
 
 def test_there_are_pages() -> None:

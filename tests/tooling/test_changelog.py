@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from scripts.changelog import fragments, release
+from scripts.release import released
 from scripts.workspace import Package
 
 
@@ -69,3 +70,34 @@ def test_a_release_of_an_impossible_version_is_refused(tmp_path: Path, version: 
 def test_a_release_without_changes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to release"):
         release(_package(tmp_path), "0.2.0", "2026-02-03")
+
+
+def _releasing(monkeypatch: pytest.MonkeyPatch, package: Package) -> None:
+    monkeypatch.setattr("scripts.release.package_named", lambda _name: package)
+
+
+def test_a_tag_that_fits_is_released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = _package(tmp_path)
+    _releasing(monkeypatch, package)
+    assert released("cqrs-ddd-x==0.1.0") is package
+
+
+@pytest.mark.parametrize(
+    ("tag", "changes", "problem"),
+    [
+        ("cqrs-ddd-x-0.1.0", {}, "DISTRIBUTION==VERSION"),
+        ("cqrs-ddd-x==0.2.0", {}, "version in cqrs-ddd-x's pyproject.toml is 0.1.0"),
+        ("cqrs-ddd-x==0.1.0", {"words__added": "It is."}, "in no changelog"),
+    ],
+)
+def test_a_tag_that_the_repository_is_not_ready_for_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tag: str, changes: dict[str, str], problem: str
+) -> None:
+    _releasing(monkeypatch, _package(tmp_path, **changes))
+    with pytest.raises(ValueError, match=problem):
+        released(tag)
+
+
+def test_a_tag_of_an_unknown_package_is_refused() -> None:
+    with pytest.raises(ValueError, match="no package 'cqrs-ddd-nothing'; there are: cqrs-ddd-core"):
+        released("cqrs-ddd-nothing==1.0.0")
