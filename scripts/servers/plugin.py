@@ -138,7 +138,7 @@ class _Table:
             self._reasons[_reason(report)] += 1
 
     @pytest.hookimpl(trylast=True)
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+    def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         terminalreporter.section("servers used, tests skipped")
         for server in SERVERS:
             terminalreporter.write_line(f"{server.name:<12} {self._line(server)}")

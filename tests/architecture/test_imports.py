@@ -12,7 +12,8 @@ from scripts.workspace import CORE, Package, packages
 
 EACH = pytest.mark.parametrize("package", [pytest.param(each, id=each.distribution) for each in packages()])
 MAY_IMPORT = {"cqrs_ddd_filtering": {"cqrs_ddd_specifications"}}
-DISTRIBUTIONS = packages_distributions()
+# Which distribution a module comes from; the editable packages of the workspace do not tell by themselves.
+DISTRIBUTIONS = {**packages_distributions(), **{each.module: [each.distribution] for each in packages()}}
 
 
 def _imports(file: Path, module: str) -> Iterator[str]:
