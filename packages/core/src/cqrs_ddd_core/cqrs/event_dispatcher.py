@@ -41,7 +41,9 @@ class EventDispatcher:
     ``HandlerRegistry`` it is attached to; later registrations count.
     """
 
-    def __init__(self, registry: HandlerRegistry | None = None, *, handler_factory: HandlerFactory | None = None) -> None:
+    def __init__(
+        self, registry: HandlerRegistry | None = None, *, handler_factory: HandlerFactory | None = None
+    ) -> None:
         self._own = HandlerRegistry()
         self._own.on_change(self._forget)
         self._registry: HandlerRegistry | None = None
@@ -116,9 +118,7 @@ class EventDispatcher:
                             raise
                         self.failures[name] += 1
                         failures.append(HandlerFailure(event=event, handler=name, error=error))
-                        logger.exception(
-                            "%s failed on %s %s after the commit", name, event.event_type, event.event_id
-                        )
+                        logger.exception("%s failed on %s %s after the commit", name, event.event_type, event.event_id)
             finally:
                 reset_context(token)
         return failures
@@ -151,9 +151,9 @@ class EventDispatcher:
         if isinstance(handler, type):
             factory = self._factory
             if factory is None:
-                return handler().handle  # type: ignore[no-any-return, attr-defined]  # checked at registration
+                return handler().handle  # type: ignore[no-any-return]  # checked at registration
             # Made anew for each event, as for each command: what the container scopes to a message stays right.
-            return lambda event: factory(handler).handle(event)  # type: ignore[no-any-return]
+            return lambda event: factory(handler).handle(event)
         handle = getattr(handler, "handle", None)
         return handler if handle is None else handle  # type: ignore[no-any-return]
 

@@ -17,7 +17,7 @@ from cqrs_ddd_core.cqrs.response import CommandResponse, QueryResponse
 from cqrs_ddd_core.domain.event import DomainEvent, enrich_event_metadata
 from cqrs_ddd_core.instrumentation import get_hook_registry
 from cqrs_ddd_core.ports.middleware import IMiddleware, NextHandler, Stage
-from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, ambient_uow
 from cqrs_ddd_core.primitives.exceptions import (
     ConfigurationError,
     HandlerError,
@@ -35,6 +35,7 @@ __all__ = ["Mediator", "UnitOfWorkFactory"]
 
 type UnitOfWorkFactory = Callable[[], UnitOfWork]
 type _Dispatch = Callable[[Any], Coroutine[Any, Any, Any]]
+type _Scoped = Callable[[Any, _Scope], Awaitable[Any]]
 
 _MAX_ROUNDS = 100
 """How often handlers before the commit may lead to new events of one command; more is a loop."""
@@ -43,28 +44,35 @@ _MAX_ROUNDS = 100
 class _Scope:
     """What one ``send`` knows. The scopes of nested sends are linked."""
 
-    __slots__ = ("committed", "done", "parent", "prefix", "uow")
-
-    def __init__(self, parent: _Scope | None, uow: UnitOfWork | None) -> None:
-        self.parent = parent
-        self.uow = uow
-        self.prefix: list[DomainEvent] = []
-        """Events of this message that were taken from the aggregates when a nested send began."""
-        self.done: list[DomainEvent] = []
-        """Events of nested messages and of this one, in the order of the after-commit handlers."""
-        self.committed = False
+    # Defaults on the class: most messages are not nested and many have no events.
+    parent: _Scope | None = None
+    uow: UnitOfWork
+    prefix: list[DomainEvent] | None = None
+    """Events of this message that were taken from the aggregates when a nested send began."""
+    done: list[DomainEvent] | None = None
+    """Events of nested messages and of this one, in the order of the after-commit handlers."""
+    committed: bool = False
 
     def emitted(self) -> set[str]:
         """The ids of the events that this unit of work has handled already."""
         ids: set[str] = set()
         scope: _Scope | None = self
         while scope is not None:
-            ids.update(event.event_id for event in scope.done)
+            if scope.done:
+                ids.update(event.event_id for event in scope.done)
             scope = scope.parent
         return ids
 
+    def take(self, returned: Sequence[DomainEvent] = ()) -> list[DomainEvent]:
+        """The events that have come up since the last call."""
+        prefix, self.prefix = self.prefix, None
+        return [*(prefix or ()), *returned, *self.uow.collect_events()]
 
-_scope: ContextVar[_Scope | None] = ContextVar("cqrs_ddd_scope", default=None)
+
+_scope: ContextVar[_Scope] = ContextVar("cqrs_ddd_scope")
+"""The way of the scope through the middlewares around the transaction."""
+_new_context: Callable[..., MessageContext] = tuple.__new__  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+"""A NamedTuple's own constructor is a Python function, and a context is made for every message."""
 
 
 class Mediator:
@@ -120,13 +128,13 @@ class Mediator:
             chain = self._build(message.__class__)
         return chain(message)
 
-    def explain(self, message_type: type[Command[Any]] | type[Query[Any]]) -> Explanation:
+    def explain(self, message_type: type[Command[Any] | Query[Any]]) -> Explanation:
         """Say what happens to messages of this class, from the outside in; ``print`` it. Needs no server.
 
         Raises what sending would raise because of wrong wiring.
         """
         self._build(message_type)
-        is_command = issubclass(message_type, Command)
+        is_command = _is_command(message_type)
         handler = self._handler_of(message_type)
         result = result_type(message_type)
         uow = self._uow_factory()
@@ -162,7 +170,7 @@ class Mediator:
     def _definitions(self, message_type: type[Any]) -> Sequence[MiddlewareDefinition]:
         if self._middlewares is None:
             return ()
-        is_command = issubclass(message_type, Command)
+        is_command = _is_command(message_type)
         return [
             part
             for part in self._middlewares.get_ordered_middlewares()
@@ -170,9 +178,9 @@ class Mediator:
         ]
 
     def _handler_of(self, message_type: type[Any]) -> Any:
-        if issubclass(message_type, Command):
+        if _is_command(message_type):
             return self.registry.get_command_handler(message_type)
-        if issubclass(message_type, Query):
+        if _is_query(message_type):
             return self.registry.get_query_handler(message_type)
         raise HandlerNotFoundError(
             f"send takes an object of a class that derives from Command or Query, found {message_type.__qualname__}."
@@ -183,15 +191,15 @@ class Mediator:
         handle = self._bound(handler)
         name = handler.__name__ if isinstance(handler, type) else type(handler).__name__
         definitions = self._definitions(message_type)
-        if issubclass(message_type, Command):
+        if _is_command(message_type):
             inside = _chained(
                 [part.middleware for part in definitions if part.stage is Stage.INSIDE], self._handling(handle, name)
             )
             transaction = self._transaction(message_type, inside)
         else:
-            transaction = self._reading(handle, name)
+            transaction = self._reading(message_type, handle, name)
         around = [part.middleware for part in definitions if part.stage is Stage.AROUND]
-        chain = self._dispatch(message_type, _chained(around, transaction))
+        chain = self._dispatch(message_type, _through(around, transaction))
         self._chains[message_type] = chain
         return chain
 
@@ -202,7 +210,7 @@ class Mediator:
         if factory is not None:
             return lambda message: factory(handler).handle(message)
         try:
-            return handler().handle  # type: ignore[no-any-return, attr-defined]
+            return handler().handle  # type: ignore[no-any-return]
         except TypeError as error:
             raise HandlerError(
                 f"{handler.__name__} was registered as a class and cannot be made without arguments ({error}). "
@@ -221,30 +229,22 @@ class Mediator:
                     f"{name}.handle returned {type(response).__name__}, expected CommandResponse: "
                     "return CommandResponse(result=…, events=order.clear_events())."
                 )
-            scope = _scope.get()
-            assert scope is not None
-            uow = scope.uow
+            uow = ambient_uow.get()
             assert uow is not None
-            context = current_context()
-            changes: dict[str, Any] = {}
-            if response.events or scope.prefix or uow.has_seen:
-                changes["events"] = await self._settle_events(response.events, scope, uow, context)
-            if response.correlation_id is None:
-                changes["correlation_id"] = context.correlation_id
-            if response.causation_id is None:
-                changes["causation_id"] = context.causation_id
-            return _with(response, changes) if changes else response
+            if response.events or uow.touched:
+                response = _with(response, {"events": await self._settle_events(response.events, uow.scope)})
+            return _identified(response)
 
         return handling
 
-    async def _settle_events(
-        self, returned: Sequence[DomainEvent], scope: _Scope, uow: UnitOfWork, context: MessageContext
-    ) -> list[DomainEvent]:
+    async def _settle_events(self, returned: Sequence[DomainEvent], scope: _Scope) -> list[DomainEvent]:
         """Every event of this message, once, complete; the handlers before the commit have run for each."""
+        context = current_context()
         known = scope.emitted()
         events: list[DomainEvent] = []
-        fresh: list[DomainEvent] = [*scope.prefix, *returned, *uow.collect_events()]
-        scope.prefix = []
+        if scope.done is None:
+            scope.done = []
+        fresh = scope.take(returned)
         for _ in range(_MAX_ROUNDS):
             batch: list[DomainEvent] = []
             for event in fresh:
@@ -260,148 +260,156 @@ class Mediator:
             events.extend(batch)
             scope.done.extend(batch)
             await self.dispatcher.dispatch(batch, when=When.BEFORE_COMMIT)
-            fresh = [*scope.prefix, *uow.collect_events()]
-            scope.prefix = []
+            fresh = scope.take()
         raise PipelineError(
             f"The handlers before the commit led to new events {_MAX_ROUNDS} times for one command; the last was "
             f"{events[-1].event_type}. They seem to answer each other for ever."
         )
 
-    def _transaction(self, message_type: type[Any], inside: NextHandler) -> NextHandler:
+    def _transaction(self, message_type: type[Any], inside: NextHandler) -> _Scoped:
         """Opens the unit of work, or joins the one that is open in this task."""
         factory = self._uow_factory
         owner = message_type.__name__
 
-        async def transaction(message: Any) -> Any:
-            scope = _scope.get()
-            assert scope is not None
+        async def transaction(message: Any, scope: _Scope) -> Any:
             if scope.parent is not None:
                 return await nested(message, scope, scope.parent)
             scope.uow = uow = factory()
-            scope.done.clear()  # what a former attempt left: retrying starts from nothing
+            scope.done = None  # what a former attempt left: retrying starts from nothing
             uow.owner = owner
-            token = uow.activate(asyncio.current_task())
+            uow.scope = scope
+            uow.task = asyncio.current_task()
+            token = ambient_uow.set(uow)
             try:
                 response = await inside(message)
-                await uow.complete()
+                if uow.touched or uow.begun:
+                    await uow.complete()
                 scope.committed = True
             except BaseException:
                 await uow.rollback()
                 raise
             finally:
-                uow.deactivate(token)
+                uow.task = None
+                ambient_uow.reset(token)
+                if uow.touched:
+                    await uow.run_closers()
             return response
 
         async def nested(message: Any, scope: _Scope, parent: _Scope) -> Any:
             uow = scope.uow
-            assert uow is not None
             if uow.read_only:
                 raise ReadOnlyUnitOfWorkError(f"send the command {owner} from a query handler")
             # What the caller's aggregates have emitted so far is the caller's, and stays if this fails.
-            parent.prefix.extend(uow.collect_events())
-            async with uow.savepoint():
-                response = await inside(message)
-            parent.done.extend(scope.done)
+            parent.prefix = parent.take()
+            uow.scope = scope
+            try:
+                async with uow.savepoint():
+                    response = await inside(message)
+            finally:
+                uow.scope = parent
+            if scope.done:
+                parent.done = [*(parent.done or ()), *scope.done]
             return response
 
         return transaction
 
-    def _reading(self, handle: NextHandler, name: str) -> NextHandler:
+    def _reading(self, message_type: type[Any], handle: NextHandler, name: str) -> _Scoped:
         """A query: read-only, in the unit of work of the caller where there is one."""
         factory = self._uow_factory
+        owner = message_type.__name__
 
-        async def reading(message: Any) -> Any:
-            scope = _scope.get()
-            assert scope is not None
+        async def reading(message: Any, scope: _Scope) -> Any:
             if scope.parent is not None:
                 uow = scope.uow
-                assert uow is not None
                 await uow.flush()
                 former, uow.read_only = uow.read_only, True
+                uow.scope = scope
                 try:
                     response = await handle(message)
                 finally:
                     uow.read_only = former
+                    uow.scope = scope.parent
             else:
                 scope.uow = uow = factory()
-                uow.owner = message.__class__.__name__
+                uow.owner = owner
                 uow.read_only = True
-                token = uow.activate(asyncio.current_task())
+                uow.scope = scope
+                uow.task = asyncio.current_task()
+                token = ambient_uow.set(uow)
                 try:
                     response = await handle(message)
                 finally:
                     try:
                         await uow.rollback()
                     finally:
-                        uow.deactivate(token)
+                        uow.task = None
+                        ambient_uow.reset(token)
             if response.__class__ is not QueryResponse and not isinstance(response, QueryResponse):
                 raise HandlerResultError(
                     f"{name}.handle returned {type(response).__name__}, expected QueryResponse: "
                     "return QueryResponse(result=…)."
                 )
-            context = current_context()
-            changes: dict[str, Any] = {}
-            if response.correlation_id is None:
-                changes["correlation_id"] = context.correlation_id
-            if response.causation_id is None:
-                changes["causation_id"] = context.causation_id
-            return _with(response, changes) if changes else response
+            return _identified(response)
 
         return reading
 
-    def _dispatch(self, message_type: type[Any], around: NextHandler) -> _Dispatch:
+    def _dispatch(self, message_type: type[Any], around: _Scoped) -> _Dispatch:
         """The outermost step: context and scope of this message, and what follows the commit."""
-        is_command = issubclass(message_type, Command)
-        name = message_type.__name__
+        is_command = _is_command(message_type)
+        operation = f"{'command' if is_command else 'query'}.send.{message_type.__name__}"
 
         async def dispatch(message: Any) -> Any:
             outer = current_context()
             message_id = message.command_id if is_command else message.query_id
             token = set_context(
-                MessageContext(
-                    message.correlation_id or outer.correlation_id or message_id,
-                    message_id,
-                    outer.tenant_id,
-                    outer.user_id,
+                _new_context(
+                    MessageContext,
+                    (message.correlation_id or outer[0] or message_id, message_id, outer[2], outer[3]),
                 )
             )
-            uow = current_uow_or_none()
-            parent = _scope.get() if uow is not None and uow.owner is not None else None
-            scope = _Scope(parent, uow if parent is not None else None)
-            scope_token = _scope.set(scope)
+            scope = _Scope()
+            uow = ambient_uow.get()
+            if uow is not None and uow.owner is not None and uow.task is asyncio.current_task():
+                scope.parent, scope.uow = uow.scope, uow
             try:
-                hooks = get_hook_registry()
                 try:
-                    if hooks:
-                        response = await hooks.execute_all(
-                            f"{'command' if is_command else 'query'}.send.{name}",
-                            {"message_type": message_type, "message.id": message_id, "nested": parent is not None},
-                            lambda: around(message),
-                        )
-                    else:
-                        response = await around(message)
+                    response = await (
+                        instrumented(message, scope) if get_hook_registry().active else around(message, scope)
+                    )
                 except Exception:
                     # Something failed on the way back from the commit: what was committed has happened all the same.
                     if scope.committed:
                         await self._after_commit(scope)
                     raise
-                if scope.committed:
+                if scope.committed and (scope.done or scope.uow.touched):
                     await self._after_commit(scope)
                 return response
             finally:
-                _scope.reset(scope_token)
                 reset_context(token)
+
+        def instrumented(message: Any, scope: _Scope) -> Awaitable[Any]:
+            return get_hook_registry().execute_all(
+                operation,
+                {"message_type": message_type, "message.id": message.message_id, "nested": scope.parent is not None},
+                lambda: around(message, scope),
+            )
 
         return dispatch
 
     async def _after_commit(self, scope: _Scope) -> None:
-        uow = scope.uow
-        assert uow is not None
         # A failure in here must not lead to a second round.
         scope.committed = False
         if scope.done:
             await self.dispatcher.dispatch(scope.done, when=When.AFTER_COMMIT)
-        await uow.run_commit_callbacks()
+        await scope.uow.run_commit_callbacks()
+
+
+def _is_command(message_type: type[Any]) -> bool:
+    return issubclass(message_type, Command)
+
+
+def _is_query(message_type: type[Any]) -> bool:
+    return issubclass(message_type, Query)
 
 
 def _chained(middlewares: Sequence[IMiddleware], innermost: NextHandler) -> NextHandler:
@@ -416,6 +424,30 @@ def _step(middleware: IMiddleware, next_handler: NextHandler) -> NextHandler:
         return middleware(message, next_handler)
 
     return step
+
+
+def _through(middlewares: Sequence[IMiddleware], transaction: _Scoped) -> _Scoped:
+    """The transaction with the middlewares around it. They know nothing of scopes, so it travels beside them."""
+    if not middlewares:
+        return transaction
+    chain = _chained(middlewares, lambda message: transaction(message, _scope.get()))
+
+    async def through(message: Any, scope: _Scope) -> Any:
+        token = _scope.set(scope)
+        try:
+            return await chain(message)
+        finally:
+            _scope.reset(token)
+
+    return through
+
+
+def _identified(response: Any) -> Any:
+    """The response with the ids of the message that is being handled; usually it has them already."""
+    context = current_context()
+    if response.causation_id is context[1] and response.correlation_id is context[0]:
+        return response
+    return _with(response, {"correlation_id": context[0], "causation_id": context[1]})
 
 
 def _with(response: Any, changes: dict[str, Any]) -> Any:

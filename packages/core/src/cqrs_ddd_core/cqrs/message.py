@@ -71,6 +71,6 @@ def result_type(message_type: type[Command[Any] | Query[Any]]) -> Any:
     """The ``R`` that the class declares; ``typing.Any`` when it declares none."""
     for cls in message_type.__mro__:
         metadata: Any = getattr(cls, "__pydantic_generic_metadata__", None)
-        if metadata and metadata["origin"] in {Command, Query}:
+        if metadata and metadata["origin"] in (Command, Query):
             return metadata["args"][0]
     return Any

@@ -12,7 +12,7 @@ from cqrs_ddd_core.primitives.exceptions import ConfigurationError, InvalidPaylo
 
 __all__ = ["MessageRegistry"]
 
-type MessageClass = type[Command[Any]] | type[Query[Any]]
+type MessageClass = type[Command[Any] | Query[Any]]
 
 
 class MessageRegistry:
@@ -33,7 +33,9 @@ class MessageRegistry:
         name = message_class.message_type if name is None else name
         known = self._classes.get(name)
         if known is not None and known is not message_class:
-            raise ConfigurationError(f"Message type {name!r} is registered as {_path(known)}, not as {_path(message_class)}.")
+            raise ConfigurationError(
+                f"Message type {name!r} is registered as {_path(known)}, not as {_path(message_class)}."
+            )
         self._classes[name] = message_class
         return self
 
@@ -45,15 +47,16 @@ class MessageRegistry:
         known = self._classes.get(name)
         if known is not None:
             return known
-        found = known_message_types.find(name) if self._discover else ()
+        found: tuple[MessageClass, ...] = known_message_types.find(name) if self._discover else ()
         if not found:
             raise UnknownTypeError("message", name, self.list_registered())
-        if len(found) > 1:
+        first, *others = found
+        if others:
             raise ConfigurationError(
                 f"Message type {name!r} is defined as {' and as '.join(map(_path, found))}: "
                 "give one of them another message_type, or register the right one."
             )
-        return found[0]
+        return first
 
     def hydrate(self, name: str, data: Mapping[str, Any]) -> Command[Any] | Query[Any]:
         """A message from its JSON or Python data. Raises ``UnknownTypeError`` or ``InvalidPayloadError``."""

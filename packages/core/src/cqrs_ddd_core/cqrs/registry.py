@@ -86,8 +86,7 @@ class HandlerRegistry:
         Handlers run in order of registration, one after another. ``when="before_commit"`` joins the command's
         transaction and can refuse it. The same handler for the same event and time is registered once.
         """
-        if not (isinstance(event_type, type) and issubclass(event_type, DomainEvent)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise HandlerRegistrationError(f"An event class is wanted, found {event_type!r}.")
+        _check_message_type(event_type, DomainEvent, "event")
         if not callable(handler):
             _check_handler(handler, event_type)
         elif isinstance(handler, type) and not callable(getattr(handler, "handle", None)):
@@ -180,7 +179,9 @@ def _name(handler: Any) -> str:
 
 def _check_message_type(message_type: Any, base: type, kind: str) -> None:
     if not (isinstance(message_type, type) and issubclass(message_type, base)):
-        raise HandlerRegistrationError(f"A {kind} class is wanted, a subclass of {base.__name__}; found {message_type!r}.")
+        raise HandlerRegistrationError(
+            f"Wanted is a class of {kind}s, a subclass of {base.__name__}; found {message_type!r}."
+        )
 
 
 def _check_handler(handler: Any, message_type: type) -> None:

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cqrs_ddd_core.context import current_context
 from cqrs_ddd_core.domain.event import DomainEvent
 
 __all__ = ["CommandResponse", "QueryResponse"]
 
 
-# The dataclasses write their own __init__: a generated one of a frozen class sets every field through
-# object.__setattr__, and a response is made for every message.
+# A response is made for every message, hence the handwritten __init__: the generated one of a frozen class sets every
+# field through object.__setattr__, and ids that are right from the start save the mediator a copy.
 
 
 @dataclass(frozen=True, init=False)
 class CommandResponse[R]:
     """The result of a command and the events it led to.
 
-    A handler gives ``result`` and ``events``; the mediator fills in the ids, and events that the handler left in its
-    aggregates. May be subclassed with further fields.
+    A handler gives ``result`` and ``events``. The ids are those of the message that is being handled; the mediator
+    sees to that, and adds the events that the handler left in its aggregates. May be subclassed with further fields.
     """
 
     result: R
@@ -40,13 +41,14 @@ class CommandResponse[R]:
         fields["result"] = result
         fields["events"] = events
         fields["success"] = success
-        fields["correlation_id"] = correlation_id
-        fields["causation_id"] = causation_id
+        context = current_context()
+        fields["correlation_id"] = context.correlation_id if correlation_id is None else correlation_id
+        fields["causation_id"] = context.causation_id if causation_id is None else causation_id
 
 
 @dataclass(frozen=True, init=False)
 class QueryResponse[R]:
-    """The answer to a query. The mediator fills in the ids. May be subclassed with further fields."""
+    """The answer to a query, with the ids of that query. May be subclassed with further fields."""
 
     result: R
     success: bool = True
@@ -63,5 +65,6 @@ class QueryResponse[R]:
         fields = self.__dict__
         fields["result"] = result
         fields["success"] = success
-        fields["correlation_id"] = correlation_id
-        fields["causation_id"] = causation_id
+        context = current_context()
+        fields["correlation_id"] = context.correlation_id if correlation_id is None else correlation_id
+        fields["causation_id"] = context.causation_id if causation_id is None else causation_id

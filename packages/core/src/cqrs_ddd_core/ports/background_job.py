@@ -15,6 +15,8 @@ __all__ = ["BackgroundJobRecord", "BackgroundJobStatus", "IBackgroundJobReposito
 
 
 class BackgroundJobStatus(StrEnum):
+    """How far a job has come."""
+
     PENDING = "pending"
     """Waits until ``available_at``, then for a worker; also between two attempts."""
     RUNNING = "running"

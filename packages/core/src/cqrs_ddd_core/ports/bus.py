@@ -14,6 +14,8 @@ __all__ = ["ICommandBus", "IQueryBus"]
 
 @runtime_checkable
 class ICommandBus(Protocol):
+    """Carries out commands: the mediator, for those who only send."""
+
     def send[R](self, message: Command[R], /) -> Coroutine[Any, Any, CommandResponse[R]]:
         """Carry out a command. Raises what its handler raises."""
         ...
@@ -21,6 +23,8 @@ class ICommandBus(Protocol):
 
 @runtime_checkable
 class IQueryBus(Protocol):
+    """Answers queries: the mediator, for those who only ask."""
+
     def send[R](self, message: Query[R], /) -> Coroutine[Any, Any, QueryResponse[R]]:
         """Answer a query. Raises what its handler raises."""
         ...

@@ -15,6 +15,8 @@ __all__ = ["ICommandSchedule", "ScheduleStatus", "ScheduledCommand"]
 
 
 class ScheduleStatus(StrEnum):
+    """How far a scheduled command has come."""
+
     SCHEDULED = "scheduled"
     DONE = "done"
     CANCELLED = "cancelled"

@@ -12,6 +12,8 @@ __all__ = ["IEventDispatcher"]
 
 @runtime_checkable
 class IEventDispatcher(Protocol):
+    """Runs the event handlers of this process, in order."""
+
     def register(
         self, event_type: type[Any], handler: Callable[[Any], Awaitable[None] | None], *, when: Any = ...
     ) -> None:

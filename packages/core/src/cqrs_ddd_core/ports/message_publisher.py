@@ -28,9 +28,7 @@ class IMessagePublisher(Protocol):
 class IBatchMessagePublisher(Protocol):
     """A publisher that is quicker with many messages at once."""
 
-    async def publish_batch(
-        self, messages: Sequence[tuple[str, MessageEnvelope]], /
-    ) -> Sequence[BaseException | None]:
+    async def publish_batch(self, messages: Sequence[tuple[str, MessageEnvelope]], /) -> Sequence[BaseException | None]:
         """Publish pairs of topic and message. One answer for each, in order: None, or why it was not taken.
 
         After a failure, later messages of the same key are not published but answered with the same failure.

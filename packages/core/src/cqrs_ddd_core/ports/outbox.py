@@ -15,6 +15,8 @@ __all__ = ["IOutboxStorage", "OutboxMessage", "OutboxStatistics", "OutboxStatus"
 
 
 class OutboxStatus(StrEnum):
+    """How far a message in the outbox has come."""
+
     PENDING = "pending"
     """Waits to be published, now or after ``available_at``; leased by a relay while ``leased_until`` is ahead."""
     PUBLISHED = "published"

@@ -14,6 +14,8 @@ __all__ = ["ISagaRepository", "SagaRecord", "SagaStatus"]
 
 
 class SagaStatus(StrEnum):
+    """How far a saga has come."""
+
     PENDING = "pending"
     RUNNING = "running"
     SUSPENDED = "suspended"

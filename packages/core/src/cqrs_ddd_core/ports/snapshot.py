@@ -35,7 +35,12 @@ class ISnapshotStore(Protocol):
         ...
 
     async def latest(
-        self, aggregate_type: str, aggregate_id: str, *, up_to_version: int | None = None, fingerprint: str | None = None
+        self,
+        aggregate_type: str,
+        aggregate_id: str,
+        *,
+        up_to_version: int | None = None,
+        fingerprint: str | None = None,
     ) -> Snapshot | None:
         """The newest one, at or below ``up_to_version`` and of this ``fingerprint`` where they are given, or None."""
         ...

@@ -15,6 +15,8 @@ __all__ = ["IUndoTokenRepository", "UndoToken", "UndoTokenStatus"]
 
 
 class UndoTokenStatus(StrEnum):
+    """Whether a token can be used, and for what."""
+
     AVAILABLE = "available"
     UNDONE = "undone"
     REDONE = "redone"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 from cqrs_ddd_core.domain.aggregate import (
     AggregateRoot,
@@ -32,19 +32,20 @@ from cqrs_ddd_core.primitives.exceptions import (
     UnitOfWorkError,
 )
 
-__all__ = ["CommitCallback", "UnitOfWork", "current_uow_or_none", "get_current_uow"]
+__all__ = ["CommitCallback", "UnitOfWork", "ambient_uow", "check_aggregates", "current_uow_or_none", "get_current_uow"]
 
 logger = logging.getLogger(__name__)
 
 type CommitCallback = Callable[[], Awaitable[None] | None]
 type _Key = tuple[type[AggregateRoot[Any]], Any]
 
-_current: ContextVar[UnitOfWork | None] = ContextVar("cqrs_ddd_unit_of_work", default=None)
+ambient_uow: ContextVar[UnitOfWork | None] = ContextVar("cqrs_ddd_unit_of_work", default=None)
+"""What ``async with`` and the mediator set. Ask ``get_current_uow`` instead: it knows about tasks."""
 
 
 def current_uow_or_none() -> UnitOfWork | None:
     """The unit of work that is open in this task, or None. A task started inside one does not inherit it."""
-    uow = _current.get()
+    uow = ambient_uow.get()
     if uow is None or uow.task is not asyncio.current_task():
         return None
     return uow
@@ -52,7 +53,7 @@ def current_uow_or_none() -> UnitOfWork | None:
 
 def get_current_uow() -> UnitOfWork:
     """The unit of work that is open in this task. Raises ``NoUnitOfWorkError`` when there is none."""
-    uow = _current.get()
+    uow = ambient_uow.get()
     if uow is None or uow.task is not asyncio.current_task():
         raise NoUnitOfWorkError
     return uow
@@ -77,21 +78,28 @@ class UnitOfWork(ABC):
     """Set before first use, for queries: writing is refused and nothing is committed."""
     owner: str | None = None
     """Who commits it: the message type when it belongs to a mediator, None when it stands alone."""
+    scope: Any = None
+    """The mediator's own: the message that is being handled in it."""
+    touched: bool = False
+    """Whether there is anything to do at its end: something was seen, or a callback given."""
     task: asyncio.Task[Any] | None = None
     """The task in which it is open."""
     aggregates: tuple[type[AggregateRoot[Any]], ...] | None = None
     """Where names of collections are looked up; None for all aggregate classes of the process."""
 
+    seen: dict[_Key, AggregateRoot[Any]] | None = None
+    """The objects that were loaded or added, by class and id; None while there are none. For mediator and adapters."""
+    callbacks: list[CommitCallback] | None = None
+    """What ``on_commit`` was given and has not run yet."""
+    closers: list[CommitCallback] | None = None
+    """What ``on_close`` was given and has not run yet."""
+
     _previous: UnitOfWork | None = None
-    _repositories: dict[str, IRepository[Any, Any]] | None = None
+    _repositories: dict[type[AggregateRoot[Any]], IRepository[Any, Any]] | None = None
     _stores: dict[type[AggregateRoot[Any]], IAggregateStore[Any, Any]] | None = None
-    _seen: dict[_Key, AggregateRoot[Any]] | None = None
     _added: dict[_Key, None] | None = None
     _removed: set[_Key] | None = None
     _written: dict[_Key, int] | None = None
-    _callbacks: list[CommitCallback] | None = None
-
-    _reserved: ClassVar[frozenset[str]] = frozenset()
 
     # ------------------------------------------------------------------ adapters
 
@@ -129,8 +137,8 @@ class UnitOfWork(ABC):
         if self.task is not None:
             raise UnitOfWorkError("This unit of work is open already. Open another one, or use a savepoint.")
         self.task = asyncio.current_task()
-        self._previous = _current.get()
-        _current.set(self)
+        self._previous = ambient_uow.get()
+        ambient_uow.set(self)
         return self
 
     async def __aexit__(
@@ -143,20 +151,11 @@ class UnitOfWork(ABC):
             await self.complete()
         finally:
             self.task = None
+            await self.run_closers()
             # Not a token: fixtures may leave the block in another context than they entered it.
-            _current.set(self._previous)
+            ambient_uow.set(self._previous)
             self._previous = None
         await self.run_commit_callbacks()
-
-    def activate(self, task: asyncio.Task[Any] | None) -> Token[UnitOfWork | None]:
-        """Make it the current one of ``task``, without ``async with``. For the mediator."""
-        self.task = task
-        return _current.set(self)
-
-    def deactivate(self, token: Token[UnitOfWork | None]) -> None:
-        """Undo ``activate``. For the mediator."""
-        self.task = None
-        _current.reset(token)
 
     async def commit(self) -> None:
         """Write the changes, commit, and run the callbacks. It can be used again afterwards.
@@ -173,7 +172,7 @@ class UnitOfWork(ABC):
 
     async def complete(self) -> None:
         """Write the changes and commit; the callbacks stay for ``run_commit_callbacks``. Rolls back on failure."""
-        if not self.begun and self._seen is None:
+        if not self.begun and self.seen is None:
             return
         if self.read_only:
             raise ReadOnlyUnitOfWorkError("commit")
@@ -194,16 +193,16 @@ class UnitOfWork(ABC):
             self.begun = False
         written, self._written, self._added = self._written, None, None
         if written:
-            assert self._seen is not None
+            assert self.seen is not None
             for key, version in written.items():
-                aggregate = self._seen.get(key)
+                aggregate = self.seen.get(key)
                 if aggregate is not None and (self._removed is None or key not in self._removed):
                     mark_persisted(aggregate, version)
 
     async def rollback(self) -> None:
         """Undo everything since the last commit. Objects that were loaded are stale afterwards: load them again."""
-        callbacks, self._callbacks = self._callbacks, None
-        self._seen = self._added = self._removed = self._written = None
+        callbacks, self.callbacks = self.callbacks, None
+        self.seen = self._added = self._removed = self._written = None
         if not self.begun:
             return
         attributes = {"uow.type": self.__class__.__name__, "callbacks.dropped": len(callbacks or ())}
@@ -222,39 +221,52 @@ class UnitOfWork(ABC):
         A callback that raises is logged; it fails neither the others nor the command. What must survive a crash
         goes through the outbox instead.
         """
-        if self._callbacks is None:
-            self._callbacks = []
-        self._callbacks.append(callback)
+        self.touched = True
+        if self.callbacks is None:
+            self.callbacks = []
+        self.callbacks.append(callback)
+
+    def on_close(self, callback: CommitCallback) -> None:
+        """Run ``callback`` when the transaction is over, committed or rolled back; the last one given runs first.
+
+        For what must be held until then, such as a lock that a nested command took. Failures are logged.
+        """
+        self.touched = True
+        if self.closers is None:
+            self.closers = []
+        self.closers.append(callback)
+
+    async def run_closers(self) -> None:
+        """Run and forget what ``on_close`` was given. ``async with`` and the mediator do it by themselves."""
+        while self.closers:
+            await _run(self.closers.pop(), "A callback at the end of a unit of work failed: %r")
 
     async def run_commit_callbacks(self) -> None:
         """Run and forget the callbacks. ``commit`` and ``async with`` do it by themselves."""
-        while self._callbacks:
-            callbacks, self._callbacks = self._callbacks, None
+        while self.callbacks:
+            callbacks, self.callbacks = self.callbacks, None
             for callback in callbacks:
-                try:
-                    result = callback()
-                    if isawaitable(result):
-                        await result
-                except Exception:
-                    logger.exception("A callback after the commit failed: %r", callback)
+                await _run(callback, "A callback after the commit failed: %r")
 
     @asynccontextmanager
-    async def savepoint(self) -> AsyncIterator[None]:
+    async def savepoint(self) -> AsyncGenerator[None]:
         """A part that can fail alone: an exception undoes what the block did, in the database and in objects.
 
         The exception goes on. Events that aggregates emitted in the block, and callbacks, are dropped with it.
         """
-        states = [(aggregate, capture_state(aggregate)) for aggregate in (self._seen or {}).values()]
-        seen, added, written = (dict(part) if part else None for part in (self._seen, self._added, self._written))
+        states = [(aggregate, capture_state(aggregate)) for aggregate in (self.seen or {}).values()]
+        seen = dict(self.seen) if self.seen else None
+        added = dict(self._added) if self._added else None
+        written = dict(self._written) if self._written else None
         removed = set(self._removed) if self._removed else None
-        callbacks = list(self._callbacks) if self._callbacks else None
+        callbacks = list(self.callbacks) if self.callbacks else None
         began = self.begun
         mark = await self._savepoint() if began else None
         try:
             yield
         except BaseException:
-            self._seen, self._added, self._written, self._removed = seen, added, written, removed
-            self._callbacks = callbacks
+            self.seen, self._added, self._written, self._removed = seen, added, written, removed
+            self.callbacks = callbacks
             for aggregate, state in states:
                 restore_state(aggregate, state)
             if began:
@@ -272,24 +284,20 @@ class UnitOfWork(ABC):
         """The repository of this aggregate class, bound to this unit of work."""
         if self._repositories is None:
             self._repositories = {}
-        name = f"{aggregate_type.__module__}.{aggregate_type.__qualname__}"
-        found = self._repositories.get(name)
+        found = self._repositories.get(aggregate_type)
         if found is None:
-            found = self._repositories[name] = self._open_repository(aggregate_type)
+            found = self._repositories[aggregate_type] = self._open_repository(aggregate_type)
         return found
 
     def __getattr__(self, name: str) -> IRepository[Any, Any]:
         # Called only for names that are not attributes: the collections.
         if name.startswith("_"):
             raise AttributeError(f"{self.__class__.__name__!r} object has no attribute {name!r}")
-        repositories = self.__dict__.get("_repositories") or {}
-        if name not in repositories:
-            try:
-                repositories[name] = self.repository(aggregate_for_collection(name, self.aggregates))
-            except CollectionError as error:
-                raise CollectionError(f"{self.__class__.__name__}.{name}: {error}") from None
-            self._repositories = {**(self._repositories or {}), **repositories}
-        return repositories[name]
+        try:
+            aggregate_type = aggregate_for_collection(name, self.aggregates)
+        except CollectionError as error:
+            raise CollectionError(f"{self.__class__.__name__}.{name}: {error}") from None
+        return self.repository(aggregate_type)
 
     def store(self, aggregate_type: type[AggregateRoot[Any]]) -> IAggregateStore[Any, Any]:
         """The store below the repository. For repositories."""
@@ -304,23 +312,19 @@ class UnitOfWork(ABC):
 
     def known(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> AggregateRoot[Any] | None:
         """The object of this id that was seen before and not removed."""
-        return (self._seen or {}).get((aggregate_type, entity_id)) if not self.is_removed(
-            aggregate_type, entity_id
-        ) else None
-
-    @property
-    def has_seen(self) -> bool:
-        """Whether any object was loaded or added."""
-        return self._seen is not None
+        if self.is_removed(aggregate_type, entity_id):
+            return None
+        return (self.seen or {}).get((aggregate_type, entity_id))
 
     def is_removed(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> bool:
         return self._removed is not None and (aggregate_type, entity_id) in self._removed
 
     def see[T: AggregateRoot[Any]](self, aggregate_type: type[AggregateRoot[Any]], aggregate: T) -> T:
         """Follow an object that was loaded; gives the one that was seen first for this id."""
-        if self._seen is None:
-            self._seen = {}
-        return self._seen.setdefault((aggregate_type, aggregate.id), aggregate)  # type: ignore[return-value]  # same key, same class
+        if self.seen is None:
+            self.seen = {}
+            self.touched = True
+        return self.seen.setdefault((aggregate_type, aggregate.id), aggregate)  # type: ignore[return-value]  # same key, same class
 
     def save(self, aggregate_type: type[AggregateRoot[Any]], aggregate: AggregateRoot[Any]) -> None:
         """Write this object at the next flush, and again at the commit if it changed."""
@@ -334,8 +338,8 @@ class UnitOfWork(ABC):
                     f"This unit of work has another object for {aggregate_type.aggregate_type} {aggregate.id!r}. "
                     "Change the one that it gave, or add the id only once."
                 )
-            assert self._seen is not None
-            self._seen[key] = aggregate
+            assert self.seen is not None
+            self.seen[key] = aggregate
         if self._removed is not None:
             self._removed.discard(key)
         if self._added is None:
@@ -350,7 +354,7 @@ class UnitOfWork(ABC):
         if self.is_removed(*key):
             return False
         await self.flush()
-        aggregate = (self._seen or {}).get(key)
+        aggregate = (self.seen or {}).get(key)
         expected = None
         if aggregate is not None:
             expected = (self._written or {}).get(key, persisted_version(aggregate))
@@ -368,9 +372,9 @@ class UnitOfWork(ABC):
 
     async def flush(self) -> None:
         """Write what was added or has emitted events into the transaction, without committing."""
-        if self._seen is None or self.read_only:
+        if self.seen is None or self.read_only:
             return
-        for key, aggregate in list(self._seen.items()):
+        for key, aggregate in list(self.seen.items()):
             if self.is_removed(*key):
                 continue
             written = (self._written or {}).get(key)
@@ -389,14 +393,25 @@ class UnitOfWork(ABC):
 
     def pending_events(self) -> list[DomainEvent]:
         """The events that are left in the objects it has seen, in the order they were seen; they stay there."""
-        return [event for aggregate in (self._seen or {}).values() for event in pending_events(aggregate)]
+        return [event for aggregate in (self.seen or {}).values() for event in pending_events(aggregate)]
 
     def collect_events(self) -> list[DomainEvent]:
         """Take the events that are left in the objects it has seen."""
-        return [event for aggregate in (self._seen or {}).values() for event in aggregate.collect_events()]
+        return [event for aggregate in (self.seen or {}).values() for event in aggregate.collect_events()]
 
 
-def check_aggregates(aggregates: Iterable[type[AggregateRoot[Any]]] | None) -> tuple[type[AggregateRoot[Any]], ...] | None:
+async def _run(callback: CommitCallback, failed: str) -> None:
+    try:
+        result = callback()
+        if isawaitable(result):
+            await result
+    except Exception:
+        logger.exception(failed, callback)
+
+
+def check_aggregates(
+    aggregates: Iterable[type[AggregateRoot[Any]]] | None,
+) -> tuple[type[AggregateRoot[Any]], ...] | None:
     """What an adapter's ``aggregates=`` argument becomes. Raises ``CollectionError`` for two of one name."""
     if aggregates is None:
         return None
