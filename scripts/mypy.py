@@ -13,7 +13,7 @@ def _targets() -> list[Path]:
     for package in packages():
         found.append(package.source)
         typing_tests = package.folder / "tests" / "typing"
-        if typing_tests.is_dir():
+        if any(typing_tests.glob("**/*.py")):
             found.append(typing_tests)
     return [*found, ROOT / "scripts"]
 
