@@ -7,6 +7,7 @@ folder, and stops the server when the owner of the run is gone, whether that end
 import fcntl
 import os
 import sys
+import traceback
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,9 +72,10 @@ def _main() -> None:
     try:
         keep(server, Path(folder))
     except Exception as error:
-        # Whoever waits for the server must hear why there is none; the traceback is in this process's log.
-        write_provision(Path(folder), server, Provision(address=None, how=f"{type(error).__name__}: {error}"))
-        raise
+        # Whoever waits for the server must hear why there is none.
+        how = str(error).strip().rsplit("\n", 1)[-1] or type(error).__name__
+        provision = Provision(address=None, how=how, details=traceback.format_exc())
+        write_provision(Path(folder), server, provision)
 
 
 if __name__ == "__main__":

@@ -142,6 +142,8 @@ class _Table:
         terminalreporter.section("servers used, tests skipped")
         for server in SERVERS:
             terminalreporter.write_line(f"{server.name:<12} {self._line(server)}")
+            for line in self._details(server):
+                terminalreporter.write_line(f"             | {line}")
         if not self._reasons:
             terminalreporter.write_line("skipped: nothing")
         for reason, count in self._reasons.most_common():
@@ -157,6 +159,10 @@ class _Table:
         tests = f"{ran} tests ran" + (f", {skipped} skipped" if skipped else "")
         origin = provision.how if provision.address else f"missing: {provision.how}"
         return f"{origin}; {tests}"
+
+    def _details(self, server: Server) -> list[str]:
+        provision = self._config.stash[_RUN].provided(server)
+        return provision.details.splitlines() if provision else []
 
     def _needed(self, report: pytest.TestReport) -> list[str]:
         return [server.name for server in SERVERS if _mark(server) in report.keywords]

@@ -34,7 +34,9 @@ class Provision:
     address: str | None
     """None when there is no such server for this run."""
     how: str
-    """Where it came from, or why there is none, in words for the table of the run."""
+    """Where it came from, or why there is none, in one line for the table of the run."""
+    details: str = ""
+    """All that a failed start printed."""
 
 
 class ServerRun:
@@ -116,7 +118,7 @@ class ServerRun:
                 return provision
             time.sleep(0.05)
         log = (self._folder / f"{server.name}.keeper.log").read_text()
-        provision = Provision(address=None, how=f"did not start within {_START_SECONDS:.0f} s: {log}".strip())
+        provision = Provision(address=None, how=f"did not start within {_START_SECONDS:.0f} s", details=log)
         write_provision(self._folder, server, provision)
         return provision
 
