@@ -71,8 +71,7 @@ def _main() -> None:
     os.setsid()
     try:
         keep(server, Path(folder))
-    except Exception as error:
-        # Whoever waits for the server must hear why there is none.
+    except Exception as error:  # noqa: BLE001 - whoever waits for the server must hear why there is none
         how = str(error).strip().rsplit("\n", 1)[-1] or type(error).__name__
         provision = Provision(address=None, how=how, details=traceback.format_exc())
         write_provision(Path(folder), server, provision)
