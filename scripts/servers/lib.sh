@@ -13,6 +13,9 @@
 
 set -euo pipefail
 
+# Where Debian keeps runuser and servers; not everybody has it on PATH.
+PATH=$PATH:/usr/sbin:/sbin
+
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # A killed process can stay a zombie until its parent reaps it, and `kill -0` still succeeds on a zombie.
