@@ -15,7 +15,7 @@ source = { registry = "https://index.example/simple" }
 dependencies = [
     { name = "typing-extensions" },
 ]
-sdist = { url = "https://a.example/pydantic-2.11.0.tar.gz", hash = "sha256:aa", size = 10, upload-time = "2025-01-01T00:00:00Z" }
+sdist = { url = "https://a.example/pydantic-2.11.0.tar.gz", hash = "sha256:aa", size = 1, upload-time = "2025-01-01" }
 wheels = [
     { url = "https://files.example/c/pydantic-2.11.0-py3-none-any.whl#x", hash = "sha256:bb", size = 20 },
 ]
