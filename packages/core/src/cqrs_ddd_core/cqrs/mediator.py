@@ -16,7 +16,7 @@ from cqrs_ddd_core.cqrs.registry import HandlerRegistry, When
 from cqrs_ddd_core.cqrs.response import CommandResponse, QueryResponse
 from cqrs_ddd_core.domain.event import DomainEvent, enrich_event_metadata
 from cqrs_ddd_core.instrumentation import get_hook_registry
-from cqrs_ddd_core.ports.middleware import IMiddleware, NextHandler, Stage
+from cqrs_ddd_core.ports.middleware import IEventSink, IMiddleware, NextHandler, Stage
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, ambient_uow
 from cqrs_ddd_core.primitives.exceptions import (
     ConfigurationError,
@@ -47,10 +47,15 @@ class _Scope:
     # Defaults on the class: most messages are not nested and many have no events.
     parent: _Scope | None = None
     uow: UnitOfWork
-    prefix: list[DomainEvent] | None = None
-    """Events of this message that were taken from the aggregates when a nested send began."""
+    context: MessageContext
+    """The context in which the message is handled; the events belong to it."""
+    sinks: Sequence[IEventSink] = ()
+    own: list[DomainEvent] | None = None
+    """The events of this message that are written already."""
     done: list[DomainEvent] | None = None
-    """Events of nested messages and of this one, in the order of the after-commit handlers."""
+    """The events of this message and of those nested in it, in the order in which they came about."""
+    told: int = 0
+    """How many of ``own`` the handlers before the commit have had."""
     committed: bool = False
 
     def emitted(self) -> set[str]:
@@ -63,10 +68,28 @@ class _Scope:
             scope = scope.parent
         return ids
 
-    def take(self, returned: Sequence[DomainEvent] = ()) -> list[DomainEvent]:
-        """The events that have come up since the last call."""
-        prefix, self.prefix = self.prefix, None
-        return [*(prefix or ()), *returned, *self.uow.collect_events()]
+    async def write_events(self, returned: Sequence[DomainEvent] = ()) -> None:
+        """Complete and write what has come up since the last call: first in the order it is given, and each once."""
+        fresh = [*returned, *self.uow.collect_events()]
+        if not fresh:
+            return
+        known = self.emitted()
+        context = self.context
+        batch: list[DomainEvent] = []
+        for event in fresh:
+            if event.event_id not in known:
+                known.add(event.event_id)
+                batch.append(
+                    enrich_event_metadata(
+                        event, correlation_id=context.correlation_id, causation_id=context.causation_id
+                    )
+                )
+        if not batch:
+            return
+        self.own = [*(self.own or ()), *batch]
+        self.done = [*(self.done or ()), *batch]
+        for sink in self.sinks:
+            await sink.write(batch)
 
 
 _scope: ContextVar[_Scope] = ContextVar("cqrs_ddd_scope")
@@ -193,12 +216,22 @@ class Mediator:
         definitions = self._definitions(message_type)
         if _is_command(message_type):
             inside = _chained(
-                [part.middleware for part in definitions if part.stage is Stage.INSIDE], self._handling(handle, name)
+                [
+                    part.middleware
+                    for part in definitions
+                    if part.stage is Stage.INSIDE and not isinstance(part.middleware, IEventSink)
+                ],
+                self._handling(handle, name),
             )
-            transaction = self._transaction(message_type, inside)
+            sinks = [part.middleware for part in definitions if isinstance(part.middleware, IEventSink)]
+            transaction = self._transaction(message_type, inside, sinks)
         else:
             transaction = self._reading(message_type, handle, name)
-        around = [part.middleware for part in definitions if part.stage is Stage.AROUND]
+        around = [
+            part.middleware
+            for part in definitions
+            if part.stage is Stage.AROUND and not isinstance(part.middleware, IEventSink)
+        ]
         chain = self._dispatch(message_type, _through(around, transaction))
         self._chains[message_type] = chain
         return chain
@@ -238,35 +271,22 @@ class Mediator:
         return handling
 
     async def _settle_events(self, returned: Sequence[DomainEvent], scope: _Scope) -> list[DomainEvent]:
-        """Every event of this message, once, complete; the handlers before the commit have run for each."""
-        context = current_context()
-        known = scope.emitted()
-        events: list[DomainEvent] = []
-        if scope.done is None:
-            scope.done = []
-        fresh = scope.take(returned)
+        """Every event of this message, once, complete and written; the handlers before the commit have run for each."""
         for _ in range(_MAX_ROUNDS):
-            batch: list[DomainEvent] = []
-            for event in fresh:
-                if event.event_id not in known:
-                    known.add(event.event_id)
-                    batch.append(
-                        enrich_event_metadata(
-                            event, correlation_id=context.correlation_id, causation_id=context.causation_id
-                        )
-                    )
-            if not batch:
+            await scope.write_events(returned)
+            returned = ()
+            events = scope.own or []
+            untold = events[scope.told :]
+            if not untold:
                 return events
-            events.extend(batch)
-            scope.done.extend(batch)
-            await self.dispatcher.dispatch(batch, when=When.BEFORE_COMMIT)
-            fresh = scope.take()
+            scope.told = len(events)
+            await self.dispatcher.dispatch(untold, when=When.BEFORE_COMMIT)
         raise PipelineError(
             f"The handlers before the commit led to new events {_MAX_ROUNDS} times for one command; the last was "
-            f"{events[-1].event_type}. They seem to answer each other for ever."
+            f"{(scope.own or [])[-1].event_type}. They seem to answer each other for ever."
         )
 
-    def _transaction(self, message_type: type[Any], inside: NextHandler) -> _Scoped:
+    def _transaction(self, message_type: type[Any], inside: NextHandler, sinks: Sequence[IEventSink]) -> _Scoped:
         """Opens the unit of work, or joins the one that is open in this task."""
         factory = self._uow_factory
         owner = message_type.__name__
@@ -275,7 +295,10 @@ class Mediator:
             if scope.parent is not None:
                 return await nested(message, scope, scope.parent)
             scope.uow = uow = factory()
-            scope.done = None  # what a former attempt left: retrying starts from nothing
+            # What a former attempt left: retrying starts from nothing.
+            scope.own = scope.done = None
+            scope.told = 0
+            scope.sinks = sinks
             uow.owner = owner
             uow.scope = scope
             uow.task = asyncio.current_task()
@@ -299,8 +322,9 @@ class Mediator:
             uow = scope.uow
             if uow.read_only:
                 raise ReadOnlyUnitOfWorkError(f"send the command {owner} from a query handler")
-            # What the caller's aggregates have emitted so far is the caller's, and stays if this fails.
-            parent.prefix = parent.take()
+            # What the caller's aggregates have emitted so far is the caller's: it comes first, and stays if this fails.
+            await parent.write_events()
+            scope.sinks = sinks
             uow.scope = scope
             try:
                 async with uow.savepoint():
@@ -361,13 +385,11 @@ class Mediator:
         async def dispatch(message: Any) -> Any:
             outer = current_context()
             message_id = message.command_id if is_command else message.query_id
-            token = set_context(
-                _new_context(
-                    MessageContext,
-                    (message.correlation_id or outer[0] or message_id, message_id, outer[2], outer[3]),
-                )
-            )
             scope = _Scope()
+            scope.context = context = _new_context(
+                MessageContext, (message.correlation_id or outer[0] or message_id, message_id, outer[2], outer[3])
+            )
+            token = set_context(context)
             uow = ambient_uow.get()
             if uow is not None and uow.owner is not None and uow.task is asyncio.current_task():
                 scope.parent, scope.uow = uow.scope, uow

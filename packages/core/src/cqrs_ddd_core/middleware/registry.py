@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from cqrs_ddd_core.ports.middleware import IMiddleware, Stage
+from cqrs_ddd_core.ports.middleware import IEventSink, IMiddleware, Stage
 from cqrs_ddd_core.primitives.exceptions import PipelineError
 
 __all__ = ["DEFAULT_PRIORITY", "MiddlewareDefinition", "MiddlewareRegistry"]
@@ -18,9 +18,9 @@ DEFAULT_PRIORITY = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MiddlewareDefinition:
-    """One middleware and its place."""
+    """One middleware or event sink and its place."""
 
-    middleware: IMiddleware
+    middleware: IMiddleware | IEventSink
     stage: Stage
     priority: int
 
@@ -46,26 +46,32 @@ class MiddlewareRegistry:
     priority, so that the order in the list only counts among equals.
     """
 
-    def __init__(self, middlewares: Iterable[IMiddleware | type[IMiddleware]] = ()) -> None:
+    def __init__(self, middlewares: Iterable[IMiddleware | IEventSink | type[IMiddleware | IEventSink]] = ()) -> None:
         self._definitions: list[MiddlewareDefinition] = []
         self._listeners: list[weakref.WeakMethod[Callable[[], None]]] = []
         for middleware in middlewares:
             self.register(middleware)
 
     def register(
-        self, middleware: IMiddleware | type[IMiddleware], *, priority: int | None = None, stage: Stage | None = None
+        self,
+        middleware: IMiddleware | IEventSink | type[IMiddleware | IEventSink],
+        *,
+        priority: int | None = None,
+        stage: Stage | None = None,
     ) -> None:
         """Add one. A class is called without arguments. ``priority`` and ``stage`` default to its own.
 
         Raises ``PipelineError`` for a stage in which the middleware cannot keep its promise, for one that is
         registered already, and for what is no middleware.
         """
-        instance: Any = middleware() if isinstance(middleware, type) else middleware
-        if not callable(instance):
+        instance = cast(Any, middleware() if isinstance(middleware, type) else middleware)
+        is_sink = callable(getattr(instance, "write", None))
+        if not (is_sink or callable(cast(object, instance))):
             raise PipelineError(
-                f"A middleware is called as middleware(message, next_handler); {instance!r} cannot be called."
+                "A middleware is called as middleware(message, next_handler), an event sink has write(events); "
+                f"{instance!r} is neither."
             )
-        own_stage: Stage | None = getattr(instance, "stage", None)
+        own_stage: Stage | None = Stage.INSIDE if is_sink else getattr(instance, "stage", None)
         if stage is not None and own_stage is not None and stage is not own_stage:
             raise PipelineError(
                 f"{type(instance).__name__} belongs into stage {own_stage.name}, not {stage.name}: "
@@ -74,10 +80,12 @@ class MiddlewareRegistry:
         if any(known.middleware is instance for known in self._definitions):
             raise PipelineError(f"{type(instance).__name__} is registered already; twice it would run twice.")
         if priority is None:
-            priority = getattr(instance, "priority", DEFAULT_PRIORITY)
+            priority = getattr(instance, "priority", None)
         self._definitions.append(
             MiddlewareDefinition(
-                middleware=instance, stage=stage or own_stage or Stage.AROUND, priority=priority
+                middleware=instance,
+                stage=stage or own_stage or Stage.AROUND,
+                priority=DEFAULT_PRIORITY if priority is None else priority,
             )
         )
         self._definitions.sort(key=lambda known: (known.stage, known.priority))

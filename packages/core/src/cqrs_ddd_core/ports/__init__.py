@@ -17,7 +17,7 @@ from cqrs_ddd_core.ports.lock import ILockStrategy, LockLease
 from cqrs_ddd_core.ports.message import MessageEnvelope
 from cqrs_ddd_core.ports.message_consumer import IMessageConsumer, MessageHandler
 from cqrs_ddd_core.ports.message_publisher import IBatchMessagePublisher, IMessagePublisher
-from cqrs_ddd_core.ports.middleware import IMiddleware, NextHandler, Stage
+from cqrs_ddd_core.ports.middleware import IEventSink, IMiddleware, NextHandler, Stage
 from cqrs_ddd_core.ports.outbox import IOutboxStorage, OutboxMessage, OutboxStatistics, OutboxStatus
 from cqrs_ddd_core.ports.projection import IProjectionReader, IProjectionWriter, ProjectionRow
 from cqrs_ddd_core.ports.query_options import Aggregation, Ordering, QueryOptions
@@ -50,6 +50,7 @@ __all__ = [
     "ICommandBus",
     "ICommandSchedule",
     "IEventDispatcher",
+    "IEventSink",
     "IEventStore",
     "IIDGenerator",
     "IIdempotencyStore",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from typing import Any, Protocol, runtime_checkable
 
-__all__ = ["IMiddleware", "NextHandler", "Stage"]
+from cqrs_ddd_core.domain.event import DomainEvent
+
+__all__ = ["IEventSink", "IMiddleware", "NextHandler", "Stage"]
 
 type NextHandler = Callable[[Any], Awaitable[Any]]
 """Goes on with the message that it is given, and gives the response."""
@@ -31,4 +33,18 @@ class IMiddleware(Protocol):
 
     async def __call__(self, message: Any, next_handler: NextHandler, /) -> Any:
         """Await ``next_handler(message)``, usually once, and return its response."""
+        ...
+
+
+@runtime_checkable
+class IEventSink(Protocol):
+    """Takes the events of commands, inside the transaction: an event store, an outbox, an audit log.
+
+    It is registered like a middleware (stage INSIDE) and has the same optional attributes, but it wraps nothing: it
+    gets every event of the transaction exactly once, complete, and in the order in which they came about, also when
+    a handler sends nested commands in between. The events of a nested command that fails are undone with it.
+    """
+
+    async def write(self, events: Sequence[DomainEvent], /) -> None:
+        """Write these events as part of the open unit of work. A failure fails the command."""
         ...
