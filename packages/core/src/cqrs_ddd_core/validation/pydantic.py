@@ -95,7 +95,7 @@ def _models_in(value: Any, place: str) -> Iterator[tuple[str, BaseModel]]:
     if isinstance(value, BaseModel):
         yield place, value
     elif isinstance(value, Mapping):
-        for key, item in cast("Mapping[Any, Any]", value).items():
+        for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
             yield from _models_in(item, f"{place}.{key}")
     elif isinstance(value, list | tuple | set | frozenset):
         for index, item in enumerate(cast("Collection[Any]", value)):
