@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scripts.documentation.page import KINDS, Page, pages
-from scripts.workspace import ROOT
+from scripts.workspace import ROOT, packages
 
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)[^)]*\)|<a\s[^>]*href=\"([^\"]+)\"")
 _CODE = re.compile(r"^(`{3,}|~{3,}).*?^\1|`[^`\n]*`", re.MULTILINE | re.DOTALL)
@@ -60,6 +60,13 @@ def test_the_navigation_leads_to_every_page_and_to_nothing_else() -> None:
     navigation = yaml.safe_load((ROOT / "mkdocs.yml").read_text())["nav"]
     files = [file.relative_to(ROOT / "docs").as_posix() for file in (ROOT / "docs").rglob("*.md")]
     assert sorted(_listed(navigation)) == sorted(files), "mkdocs.yml and docs/ disagree"
+
+
+@pytest.mark.parametrize("map_of_packages", ["README.md", "docs/package-organization.md"])
+def test_the_map_shows_every_package(map_of_packages: str) -> None:
+    text = (ROOT / map_of_packages).read_text()
+    missing = [package.distribution for package in packages() if package.distribution not in text]
+    assert not missing, f"{map_of_packages} does not show {', '.join(missing)}"
 
 
 def test_there_are_pages() -> None:
