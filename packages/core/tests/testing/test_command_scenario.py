@@ -142,7 +142,7 @@ async def test_events_of_nested_commands_count() -> None:
         command_scenario(wire)
         .given(Book(id="iliad"), Book(id="odyssey"))
         .when(LendBook(book="iliad", reader="ada", also="odyssey"))
-        .then(BookLent(reader="ada", aggregate_id="odyssey"), BookLent(reader="ada", aggregate_id="iliad"))
+        .then(BookLent(reader="ada", aggregate_id="iliad"), BookLent(reader="ada", aggregate_id="odyssey"))
     )
 
 
