@@ -18,8 +18,8 @@ from scripts.workspace import CORE, Package, packages
 _CORE_LAYERS = (
     ("testing",),
     ("adapters",),
-    ("cqrs", "middleware"),
-    ("ports", "validation"),
+    ("cqrs", "middleware", "worker"),
+    ("ports", "validation", "worker"),
     ("domain",),
     ("context", "instrumentation"),
     ("primitives",),
