@@ -1,4 +1,4 @@
-"""Check every package with ``mypy --strict``: what it ships, and the tests that say which types users see."""
+"""Run ``mypy --strict``: on what each package ships, on the tests that say which types users see, and on the examples."""
 
 import subprocess
 import sys
@@ -15,7 +15,8 @@ def _targets() -> list[Path]:
         typing_tests = package.folder / "tests" / "typing"
         if any(typing_tests.glob("**/*.py")):
             found.append(typing_tests)
-    return [*found, ROOT / "scripts"]
+    examples = (folder for folder in (ROOT / "examples").glob("*") if any(folder.glob("*.py")))
+    return [*found, *sorted(examples), ROOT / "scripts"]
 
 
 def main() -> int:

@@ -7,6 +7,8 @@ line of its own, say what a reader need not see:
 ``<!-- setup: orders -->``     run ``setups/orders.py`` here, in the namespace of the page
 ``<!-- needs: postgres -->``   the page talks to a server; ``TEST_POSTGRES_URL`` is set while it runs
 ``<!-- not run: reason -->``   directly above a block that cannot run, and why
+
+What a page says is printed has to be printed: the comment behind a ``print(…)``, and a block of ``text``.
 """
 
 import re
@@ -23,6 +25,7 @@ KINDS = ("tutorial", "how-to", "reference", "explanation", "decision")
 _COMMENT = re.compile(r"^\s*<!--\s*(kind|setup|needs|not run):\s*(.*?)\s*-->\s*$")
 _FENCE = re.compile(r"^(?P<indent>\s*)(?P<fence>`{3,}|~{3,})\s*\{?\.?(?P<language>\w*)")
 _PYTHON = {"python", "py", "python3"}
+_PRINTED = re.compile(r"^\s*print\(.*\)  # (.+)$")
 
 
 class PageError(Exception):
@@ -40,6 +43,14 @@ class Block:
     def padded(self) -> str:
         """The source on the line numbers of its file, so that tracebacks point there."""
         return "\n" * (self.line - 1) + self.source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """What a page says is printed, with the line (1-based) where it says so."""
+
+    text: str
+    line: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +102,25 @@ class Page:
                 not_run = None
             elif line.strip() and not_run is not None:
                 raise PageError(f"{self.name}:{number}: 'not run' stands directly above the block that it is about")
+
+    def printed(self) -> Iterator[Printed]:
+        """What its blocks print, in order, as far as the page tells it."""
+        not_run = False
+        lines = enumerate(self.text.splitlines(), start=1)
+        for number, line in lines:
+            comment = _COMMENT.match(line)
+            if comment and comment[1] == "not run":
+                not_run = True
+            elif fence := _FENCE.match(line):
+                block = list(_until_closed(lines, fence["fence"], f"{self.name}:{number}"))
+                language = fence["language"].lower()
+                if language == "text" and not not_run:
+                    yield Printed(text=textwrap.dedent("\n".join(block)), line=number)
+                elif language in _PYTHON and not not_run:
+                    for offset, source in enumerate(block, start=1):
+                        if found := _PRINTED.match(source):
+                            yield Printed(text=found[1], line=number + offset)
+                not_run = False
 
 
 def pages() -> list[Page]:
