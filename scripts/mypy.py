@@ -1,4 +1,4 @@
-"""Run ``mypy --strict``: on what each package ships, on the tests that say which types users see, and on the examples."""
+"""Run ``mypy --strict`` on what packages ship, on the tests that say which types users see, and on the examples."""
 
 import subprocess
 import sys
