@@ -39,6 +39,16 @@ def test_the_python_of_a_page_runs(page: Page, tmp_path: Path, request: pytest.F
     addresses = {server_named(name).variable: request.getfixturevalue(f"{name}_url") for name in page.servers}
     done = _run(page, tmp_path, addresses)
     assert done.returncode == 0, f"{page.name} does not run:\n{done.stdout}{done.stderr}"
+    _check_printed(page, done.stdout)
+
+
+def _check_printed(page: Page, output: str) -> None:
+    """What the page says is printed is found in the output, in the order of the page."""
+    found = 0
+    for printed in page.printed():
+        position = f"\n{output}".find(f"\n{printed.text}\n", found)
+        assert position >= 0, f"{page.name}:{printed.line}: this is not printed:\n{printed.text}\nbut:\n{output}"
+        found = position + len(printed.text)
 
 
 def _page(folder: Path, text: str) -> Page:
@@ -112,6 +122,42 @@ def test_a_failing_block_is_reported_with_the_line_of_the_page(tmp_path: Path) -
 def test_a_block_marked_as_not_run_is_left_out_and_the_next_one_is_not(tmp_path: Path) -> None:
     page = _page(tmp_path, "<!-- not run: it needs a printer -->\n```python\n1 / 0\n```\n\n```python\nprint(2)\n```\n")
     assert [block.source for block in page.blocks()] == ["print(2)"]
+
+
+def test_what_a_page_says_is_printed_has_to_be_printed(tmp_path: Path) -> None:
+    page = _page(
+        tmp_path,
+        """
+```python
+print("one")  # one
+print("two")
+print("one")  # one
+```
+
+```text
+two lines
+of text
+```
+
+<!-- not run: it needs a printer -->
+```python
+print("three")  # three
+```
+""",
+    )
+    assert [(printed.text, printed.line) for printed in page.printed()] == [
+        ("one", 3),
+        ("one", 5),
+        ("two lines\nof text", 8),
+    ]
+    _check_printed(page, "one\ntwo\none\ntwo lines\nof text\n")
+    for wrong in (
+        "one\ntwo lines\nof text\n",
+        "one\none\ntwo lines\n of text\n",
+        "one\none more\ntwo lines\nof text\n",
+    ):
+        with pytest.raises(AssertionError, match="is not printed"):
+            _check_printed(page, wrong)
 
 
 @pytest.mark.parametrize(
