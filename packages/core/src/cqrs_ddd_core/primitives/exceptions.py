@@ -31,12 +31,17 @@
     ├── SerializationError                stored or received data cannot be turned into an object
     │   ├── UnknownTypeError              no class has that name
     │   ├── UnknownVersionError           the class is known, this schema version of it is not
-    │   └── InvalidPayloadError           class and version are known, the data does not fit
+    │   ├── InvalidPayloadError           class and version are known, the data does not fit
+    │   └── UnstorableStateError          an object holds something that storage could not give back
     ├── EventStoreError
     ├── OutboxError
     ├── TenantNotSetError                 work that needs a tenant has none
     ├── IllegalTransitionError            a state machine was asked for a step it does not have
-    ├── SpecificationError
+    ├── SpecificationError                a rule cannot be built or used as it is; ``to_dict()`` for answers
+    │   ├── FieldPathError                the path of a field is ill-formed
+    │   ├── FieldNotFoundError            the type has no such field
+    │   ├── FieldNotQueryableError        the field is there, but cannot be asked in this way
+    │   ├── SpecificationValueError       the value does not fit the operator or the field
     │   └── SpecificationNotSupportedError  a backend cannot do this condition
     └── InfrastructureError
         └── PersistenceError
@@ -58,6 +63,9 @@ __all__ = [
     "DomainError",
     "EntityNotFoundError",
     "EventStoreError",
+    "FieldNotFoundError",
+    "FieldNotQueryableError",
+    "FieldPathError",
     "HandlerError",
     "HandlerNotFoundError",
     "HandlerRegistrationError",
@@ -83,10 +91,12 @@ __all__ = [
     "SerializationError",
     "SpecificationError",
     "SpecificationNotSupportedError",
+    "SpecificationValueError",
     "TenantNotSetError",
     "UnitOfWorkError",
     "UnknownTypeError",
     "UnknownVersionError",
+    "UnstorableStateError",
     "ValidationError",
     "close_matches",
 ]
@@ -361,6 +371,18 @@ class InvalidPayloadError(SerializationError):
         return f"The data does not fit {self.kind} {self.type_name!r}{where}: {self.reason}"
 
 
+class UnstorableStateError(SerializationError):
+    """An object holds something that storage could not give back. ``field`` is the path to it, ``reason`` why."""
+
+    def __init__(self, type_name: str, field: str, reason: str) -> None:
+        super().__init__(type_name, field, reason)
+        self.type_name, self.field, self.reason = type_name, field, reason
+
+    def __str__(self) -> str:
+        where = f"{self.type_name}.{self.field}" if self.field else self.type_name
+        return f"{where} cannot be stored: {self.reason}."
+
+
 class EventStoreError(CQRSDDDError):
     """The event store was used in a way it does not allow."""
 
@@ -391,6 +413,64 @@ class IllegalTransitionError(DomainError):
 
 class SpecificationError(CQRSDDDError):
     """A specification cannot be built or used as it is."""
+
+    def to_dict(self) -> dict[str, object]:
+        """The error for an answer to a client: ``error`` (its class), ``message``, and its facts as JSON data."""
+        facts = {name: _plain_fact(value) for name, value in vars(self).items() if not name.startswith("_")}
+        return {"error": self.__class__.__name__, "message": str(self), **facts}
+
+
+def _plain_fact(value: object) -> object:
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Iterable):
+        return [_plain_fact(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+    return str(value)
+
+
+class FieldPathError(SpecificationError):
+    """The path of a field is ill-formed."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path[:80]!r} is no path of a field: {self.reason}."
+
+
+class FieldNotFoundError(SpecificationError):
+    """The type has no such field. ``path`` is what was asked for, ``field`` the step that is not in ``model``."""
+
+    def __init__(self, path: str, field: str, model: str, available: Sequence[str] = ()) -> None:
+        super().__init__(path, field, model, available)
+        self.path, self.field, self.model, self.available = path, field, model, tuple(available)
+
+    def __str__(self) -> str:
+        where = "" if self.path == self.field else f" (in {self.path[:80]!r})"
+        return f"{self.model} has no field {self.field[:80]!r}{where}.{close_matches(self.field, self.available)}"
+
+
+class FieldNotQueryableError(SpecificationError):
+    """The field is there, but cannot be asked in this way."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(path, reason)
+        self.path, self.reason = path, reason
+
+    def __str__(self) -> str:
+        return f"{self.path!r} cannot be asked: {self.reason}."
+
+
+class SpecificationValueError(SpecificationError):
+    """The value does not fit the operator, or the type of the field."""
+
+    def __init__(self, path: str, operator: str, reason: str) -> None:
+        super().__init__(path, operator, reason)
+        self.path, self.operator, self.reason = path, operator, reason
+
+    def __str__(self) -> str:
+        return f"{self.path} {self.operator}: {self.reason}."
 
 
 class SpecificationNotSupportedError(SpecificationError):
