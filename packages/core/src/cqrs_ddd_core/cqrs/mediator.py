@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
+from functools import partial
 from typing import TYPE_CHECKING, Any, overload
 
 from cqrs_ddd_core.context import MessageContext, current_context, reset_context, set_context
@@ -25,13 +27,14 @@ from cqrs_ddd_core.primitives.exceptions import (
     HandlerResultError,
     PipelineError,
     ReadOnlyUnitOfWorkError,
+    UnitOfWorkError,
 )
 
 if TYPE_CHECKING:
     # Middlewares build on this package; the registry is only asked for its order.
     from cqrs_ddd_core.middleware.registry import MiddlewareDefinition, MiddlewareRegistry
 
-__all__ = ["Mediator", "UnitOfWorkFactory"]
+__all__ = ["Mediator", "UnitOfWorkFactory", "has_committed", "joint_transaction"]
 
 type UnitOfWorkFactory = Callable[[], UnitOfWork]
 type _Dispatch = Callable[[Any], Coroutine[Any, Any, Any]]
@@ -57,6 +60,8 @@ class _Scope:
     told: int = 0
     """How many of ``own`` the handlers before the commit have had."""
     committed: bool = False
+    dispatcher: EventDispatcher | None = None
+    """Who tells the events after the commit; None where that is left to the messages inside."""
 
     def emitted(self) -> set[str]:
         """The ids of the events that this unit of work has handled already."""
@@ -289,6 +294,7 @@ class Mediator:
     def _transaction(self, message_type: type[Any], inside: NextHandler, sinks: Sequence[IEventSink]) -> _Scoped:
         """Opens the unit of work, or joins the one that is open in this task."""
         factory = self._uow_factory
+        dispatcher = self.dispatcher
         owner = message_type.__name__
 
         async def transaction(message: Any, scope: _Scope) -> Any:
@@ -299,6 +305,7 @@ class Mediator:
             scope.own = scope.done = None
             scope.told = 0
             scope.sinks = sinks
+            scope.dispatcher = dispatcher
             uow.owner = owner
             uow.scope = scope
             uow.task = asyncio.current_task()
@@ -325,6 +332,7 @@ class Mediator:
             # What the caller's aggregates have emitted so far is the caller's: it comes first, and stays if this fails.
             await parent.write_events()
             scope.sinks = sinks
+            scope.dispatcher = dispatcher
             uow.scope = scope
             try:
                 async with uow.savepoint():
@@ -333,6 +341,8 @@ class Mediator:
                 uow.scope = parent
             if scope.done:
                 parent.done = [*(parent.done or ()), *scope.done]
+                if parent.dispatcher is None:
+                    uow.on_commit(partial(_tell, dispatcher, scope.done))
             return response
 
         return transaction
@@ -368,6 +378,8 @@ class Mediator:
                     finally:
                         uow.task = None
                         ambient_uow.reset(token)
+                        if uow.touched:
+                            await uow.run_closers()
             if response.__class__ is not QueryResponse and not isinstance(response, QueryResponse):
                 raise HandlerResultError(
                     f"{name}.handle returned {type(response).__name__}, expected QueryResponse: "
@@ -424,6 +436,61 @@ class Mediator:
         if scope.done:
             await self.dispatcher.dispatch(scope.done, when=When.AFTER_COMMIT)
         await scope.uow.run_commit_callbacks()
+
+
+def has_committed() -> bool:
+    """Whether the message that is being handled is committed. For middlewares around the transaction."""
+    scope = _scope.get(None)
+    return scope is not None and scope.committed
+
+
+@asynccontextmanager
+async def joint_transaction(uow: UnitOfWork, owner: str) -> AsyncGenerator[UnitOfWork]:
+    """Let the commands that are sent inside the block, through any mediator, join ``uow``; it is committed at the end.
+
+    For consumers and workers that write something of their own, such as the mark that a message was received, in one
+    commit with the commands that it leads to. Event handlers that run after the commit run after the block. ``owner``
+    is who is told of in errors.
+
+    Raises ``UnitOfWorkError`` when the block changes aggregates by itself: their events would reach nobody.
+    """
+    scope = _Scope()
+    scope.uow = uow
+    scope.context = current_context()
+    scope.sinks = (_NoEvents(owner),)
+    uow.owner = owner
+    uow.scope = scope
+    uow.task = asyncio.current_task()
+    token = ambient_uow.set(uow)
+    try:
+        yield uow
+        await scope.write_events()
+        await uow.complete()
+    except BaseException:
+        await uow.rollback()
+        raise
+    finally:
+        uow.task = None
+        ambient_uow.reset(token)
+        await uow.run_closers()
+    await uow.run_commit_callbacks()
+
+
+class _NoEvents:
+    """Where events of no command would end up."""
+
+    def __init__(self, owner: str) -> None:
+        self._owner = owner
+
+    async def write(self, events: Sequence[DomainEvent], /) -> None:
+        raise UnitOfWorkError(
+            f"{self._owner} changed {events[0].aggregate_type} {events[0].aggregate_id!r} outside of a command: "
+            f"{events[0].event_type} would reach no event store, no outbox and no handler. Send a command instead."
+        )
+
+
+async def _tell(dispatcher: EventDispatcher, events: Sequence[DomainEvent]) -> None:
+    await dispatcher.dispatch(events, when=When.AFTER_COMMIT)
 
 
 def _is_command(message_type: type[Any]) -> bool:

@@ -26,7 +26,7 @@ from cqrs_ddd_core.ports.saga import ISagaRepository, SagaRecord, SagaStatus
 from cqrs_ddd_core.ports.search_result import SearchResult
 from cqrs_ddd_core.ports.snapshot import ISnapshotStore, Snapshot
 from cqrs_ddd_core.ports.undo import IUndoTokenRepository, UndoToken, UndoTokenStatus
-from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
+from cqrs_ddd_core.ports.unit_of_work import ITransactional, UnitOfWork
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
 from cqrs_ddd_core.ports.validator import IValidator
 from cqrs_ddd_core.ports.worker import IBackgroundWorker
@@ -66,6 +66,7 @@ __all__ = [
     "IRepository",
     "ISagaRepository",
     "ISnapshotStore",
+    "ITransactional",
     "IUndoTokenRepository",
     "IUpcasterRegistry",
     "IValidator",

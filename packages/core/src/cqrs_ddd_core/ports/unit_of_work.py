@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from inspect import isawaitable
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 from cqrs_ddd_core.domain.aggregate import (
     AggregateRoot,
@@ -28,11 +28,21 @@ from cqrs_ddd_core.ports.repository import IRepository
 from cqrs_ddd_core.primitives.exceptions import (
     CollectionError,
     NoUnitOfWorkError,
+    PipelineError,
     ReadOnlyUnitOfWorkError,
     UnitOfWorkError,
 )
 
-__all__ = ["CommitCallback", "UnitOfWork", "ambient_uow", "check_aggregates", "current_uow_or_none", "get_current_uow"]
+__all__ = [
+    "CommitCallback",
+    "ITransactional",
+    "UnitOfWork",
+    "ambient_uow",
+    "check_aggregates",
+    "current_uow_or_none",
+    "ensure_joined",
+    "get_current_uow",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -238,8 +248,12 @@ class UnitOfWork(ABC):
 
     async def run_closers(self) -> None:
         """Run and forget what ``on_close`` was given. ``async with`` and the mediator do it by themselves."""
-        while self.closers:
-            await _run(self.closers.pop(), "A callback at the end of a unit of work failed: %r")
+        try:
+            while self.closers:
+                await _run(self.closers.pop(), "A callback at the end of a unit of work failed: %r")
+        finally:
+            if self.closers:  # cancelled in one of them: the others must let go all the same
+                await self.run_closers()
 
     async def run_commit_callbacks(self) -> None:
         """Run and forget the callbacks. ``commit`` and ``async with`` do it by themselves."""
@@ -398,6 +412,30 @@ class UnitOfWork(ABC):
     def collect_events(self) -> list[DomainEvent]:
         """Take the events that are left in the objects it has seen."""
         return [event for aggregate in (self.seen or {}).values() for event in aggregate.collect_events()]
+
+
+@runtime_checkable
+class ITransactional(Protocol):
+    """An adapter that can say whether it takes part in a unit of work. Stores that must be in one commit with it do."""
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        """Whether what this object writes while ``uow`` is open in its task is committed by ``uow``. Opens nothing."""
+        ...
+
+
+def ensure_joined(part: object, uow: UnitOfWork, why: str) -> None:
+    """Raise ``PipelineError`` unless ``part`` writes in the transaction of ``uow``; ``why`` says what depends on it."""
+    name, unit = type(part).__name__, type(uow).__name__
+    if not isinstance(part, ITransactional):
+        raise PipelineError(
+            f"{name} does not say whether it takes part in a unit of work, and {why}. "
+            "Give it a method joins(uow) that answers True for a unit of work in whose transaction it writes."
+        )
+    if not part.joins(uow):
+        raise PipelineError(
+            f"{name} does not write in the transaction of {unit}, and {why}. "
+            f"Build both on the same database: the same store, session factory or client for {name} and for {unit}."
+        )
 
 
 async def _run(callback: CommitCallback, failed: str) -> None:

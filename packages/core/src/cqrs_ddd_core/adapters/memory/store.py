@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
-from cqrs_ddd_core.ports.unit_of_work import current_uow_or_none
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
 from cqrs_ddd_core.primitives.exceptions import OptimisticConcurrencyError, ReadOnlyUnitOfWorkError
 
 __all__ = ["InMemoryStore", "InMemoryTransaction", "resolve_store"]
@@ -69,6 +69,10 @@ class InMemoryStore:
         transaction = InMemoryTransaction(self)
         yield transaction
         transaction.commit()
+
+    def belongs_to(self, uow: UnitOfWork) -> bool:
+        """Whether ``uow`` is a unit of work on this store: then ``work`` joins it."""
+        return getattr(uow, "memory", None) is self
 
     async def wait_for_change(self, table: str, timeout: timedelta) -> bool:
         """Wait until something is committed to ``table``: True, or False after ``timeout``."""
