@@ -32,6 +32,8 @@ def scenario[T: AggregateRoot[Any]](
 ) -> AggregateScenario[T]:
     """Begin a scenario of this aggregate.
 
+    ::
+
         scenario(Order).given(lambda: Order.create("order-1", "ada")).when(lambda order: order.confirm()).then_raises(
             ValueError, match="empty"
         )

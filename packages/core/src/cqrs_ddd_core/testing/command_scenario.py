@@ -33,6 +33,8 @@ def command_scenario(
 ) -> CommandScenario:
     """Begin a scenario of commands.
 
+    ::
+
         await (
             command_scenario(registry)
             .given(Order.create("order-1", "ada"), AddItem(order_id="order-1", product_id="tea"))

@@ -74,6 +74,8 @@ def collect_events(
 ) -> Generator[EventSpy]:
     """Keep the events that are handed out within the block, nested commands' included.
 
+    ::
+
         with collect_events(mediator) as spy:
             await mediator.send(ConfirmOrder(order_id="order-1"))
         spy.assert_events(OrderConfirmed)

@@ -55,6 +55,8 @@ class HookRecorder:
 def record_operations(*patterns: str) -> Generator[HookRecorder]:
     """Record the operations of this process within the block: all, or those that fit one of the patterns.
 
+    ::
+
         with record_operations("uow.*") as recorder:
             await mediator.send(ConfirmOrder(order_id="order-1"))
         assert recorder.names == ["uow.commit"]
