@@ -75,14 +75,17 @@ class EventTypeRegistry:
     def hydrate(self, name: str, data: Mapping[str, Any], *, version: int | None = None) -> DomainEvent:
         """An event from its data: the fields of the class, envelope included, as JSON or Python values.
 
-        Raises ``UnknownTypeError``, ``UnknownVersionError`` or ``InvalidPayloadError``, never returns None.
+        The class is that of ``version``, else of the version in the data, else the newest. Raises
+        ``UnknownTypeError``, ``UnknownVersionError`` or ``InvalidPayloadError``, never returns None.
         """
+        if version is None:
+            version = _version_in(name, data)
         event_class = self.get(name, version)
         try:
             # JSON values are text for times, UUIDs and decimals, hence not strict whatever the class says.
             return event_class.model_validate(data, strict=False)
         except pydantic.ValidationError as error:
-            raise InvalidPayloadError("event", name, str(error), f"version {data.get('version', version)}") from error
+            raise InvalidPayloadError("event", name, _reasons(error), _where(data, event_class)) from error
 
     def list_registered(self) -> tuple[str, ...]:
         """The names that can be hydrated, sorted."""
@@ -108,6 +111,25 @@ class EventTypeRegistry:
                 )
             found[version] = event_class
         return found
+
+
+def _version_in(name: str, data: Mapping[str, Any]) -> int | None:
+    version: Any = data.get("version")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
+        raise InvalidPayloadError("event", name, f"version is a whole number, found {version!r}")
+    return version
+
+
+def _reasons(error: pydantic.ValidationError) -> str:
+    """What is wrong with which field, without the values: they may be secret."""
+    return "; ".join(
+        f"{'.'.join(map(str, each['loc'])) or 'the data'}: {each['msg']}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+
+
+def _where(data: Mapping[str, Any], event_class: type[DomainEvent]) -> str:
+    return f"version {event_class.schema_version()}, event id {data.get('event_id')!r}"
 
 
 def _path(cls: type) -> str:

@@ -27,14 +27,20 @@ class ClassCatalogue[T]:
     """Classes by name. Several classes may share a name; whoever asks decides whether that is an error.
 
     A class that is defined again under the same module and qualified name replaces the former one, as in a notebook
-    or a reloaded module. Classes are held weakly: a class that a test defined and dropped does not stay.
+    or a reloaded module. Of the classes that were defined inside functions only the newest of a name counts: the
+    others belong to calls that are over, and when they really disappear is up to the garbage collector. Classes are
+    held weakly: a class that a test defined and dropped does not stay.
     """
 
     def __init__(self) -> None:
         self._by_name: dict[str, dict[tuple[str, str], weakref.ref[type[T]]]] = {}
 
     def add(self, name: str, cls: type[T]) -> None:
-        self._by_name.setdefault(name, {})[cls.__module__, cls.__qualname__] = weakref.ref(cls)
+        classes = self._by_name.setdefault(name, {})
+        if "<locals>" in cls.__qualname__:
+            for place in [place for place in classes if "<locals>" in place[1]]:
+                del classes[place]
+        classes[cls.__module__, cls.__qualname__] = weakref.ref(cls)
 
     def find(self, name: str) -> tuple[type[T], ...]:
         """Every class of that name, in the order of definition; empty when there is none."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from typing import Any
+from typing import Any, override
 
 from pydantic import BaseModel, ConfigDict
+
+from cqrs_ddd_core.domain.equality import hash_of
+from cqrs_ddd_core.domain.state_types import known_value_types
 
 __all__ = ["ValueObject"]
 
@@ -20,31 +21,25 @@ class ValueObject(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @classmethod
+    @override
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        super().__pydantic_init_subclass__(**kwargs)
+        known_value_types.add(cls.__name__, cls)
+
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:
             return NotImplemented
-        return self.__dict__ == other.__dict__
+        assert isinstance(other, ValueObject)  # of the same class
+        return self._parts() == other._parts()
 
     def __hash__(self) -> int:
-        return hash((self.__class__, _hashable(self.__dict__)))
+        return hash((self.__class__, hash_of(self._parts())))
 
-
-def _hashable(value: Any) -> Hashable:
-    """Something that is hashable, and equal for equal values (the order of dicts and sets does not count)."""
-    match value:
-        case Mapping():
-            return frozenset((key, _hashable(item)) for key, item in value.items())  # pyright: ignore[reportUnknownVariableType]
-        case str() | bytes():
-            return value
-        case Sequence():
-            return tuple(_hashable(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-        case AbstractSet():
-            return frozenset(_hashable(item) for item in value)  # pyright: ignore[reportUnknownVariableType]
-        case BaseModel():
-            # An entity may define equality its own way; equal objects have the same class, and that is enough here.
-            return hash(value) if isinstance(value, ValueObject) else hash(value.__class__)
-        case Hashable():
-            return value
-        case _:
-            # Equal values must hash alike; of a mutable object of foreign make only the class is known to be stable.
-            return hash(value.__class__)
+    def _parts(self) -> dict[str, Any]:
+        """The fields, extra ones included; not what ``cached_property`` has put beside them."""
+        values: dict[str, Any] = vars(self)
+        fields = self.__class__.__pydantic_fields__
+        if len(values) != len(fields):
+            values = {name: values[name] for name in fields if name in values}
+        return {**values, **self.__pydantic_extra__} if self.__pydantic_extra__ else values

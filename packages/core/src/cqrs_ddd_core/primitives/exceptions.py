@@ -424,7 +424,7 @@ def _plain_fact(value: object) -> object:
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Iterable):
-        return [_plain_fact(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [_plain_fact(item) for item in value]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     return str(value)
 
 
