@@ -87,7 +87,8 @@ class IBackgroundJobRepository(Protocol):
     async def save(self, job: BackgroundJobRecord) -> BackgroundJobRecord:
         """Store a changed job and return it with its new version.
 
-        Raises ``OptimisticConcurrencyError`` when the stored version is not ``job.version``.
+        Raises ``OptimisticConcurrencyError`` when the stored version is not ``job.version``, or when another job that
+        is not terminal has its ``unique_key``.
         """
         ...
 
@@ -112,6 +113,7 @@ class IBackgroundJobRepository(Protocol):
         """Store the outcome of a claimed job of any tenant, whatever its version, if ``fence`` is still ours.
 
         Joins the open unit of work. False when another worker has it or it is no longer RUNNING: nothing is changed.
+        A ``cancel_requested`` that was set meanwhile stays.
         """
         ...
 
@@ -135,7 +137,7 @@ class IBackgroundJobRepository(Protocol):
         ...
 
     async def purge(self, *, finished_before: datetime, limit: int = 1000) -> int:
-        """Remove at most ``limit`` COMPLETED and CANCELLED jobs of all tenants; how many that were."""
+        """Remove at most ``limit`` COMPLETED and CANCELLED jobs of all tenants by ``finished_at``; how many that were."""
         ...
 
     async def wait_for_jobs(self, timeout: timedelta) -> bool:

@@ -88,9 +88,12 @@ class ICommandSchedule(Protocol):
         ...
 
     async def next_due(self) -> datetime | None:
-        """When the next entry of any tenant is due; None when nothing is scheduled."""
+        """When ``claim_due`` finds something next, of any tenant; None when nothing is scheduled.
+
+        That is when an entry is due, or for one that is leased, when its lease ends.
+        """
         ...
 
     async def purge(self, *, finished_before: datetime, limit: int = 1000) -> int:
-        """Remove at most ``limit`` DONE and CANCELLED entries of all tenants; how many that were."""
+        """Remove at most ``limit`` DONE and CANCELLED entries of all tenants that were last saved before a time; how many."""
         ...

@@ -20,7 +20,10 @@ class LockLease:
     token: str
     """Proof of this holding."""
     fencing_token: int
-    """Rises with every new holder of the resource. A store that remembers the highest one refuses a stale holder."""
+    """Rises with every new holder of the resource. A store that remembers the highest one refuses a stale holder.
+
+    The same for every acquisition of one session, as long as it holds the resource in the same mode.
+    """
     acquired_at: datetime
     expires_at: datetime
     session_id: str | None = None
@@ -45,7 +48,7 @@ class ILockStrategy(Protocol):
         ...
 
     async def extend(self, lease: LockLease, *, ttl: float = 30.0) -> LockLease | None:
-        """Hold the lock for ``ttl`` seconds from now; None when it has been lost."""
+        """Hold the lock for ``ttl`` seconds from now, or longer if it was; None when it has been lost."""
         ...
 
     async def release(self, lease: LockLease) -> bool:

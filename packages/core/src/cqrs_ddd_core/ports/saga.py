@@ -44,7 +44,7 @@ class SagaRecord:
     body: dict[str, Any]
     """Its state, history, commands to send, compensations and timers, as JSON values."""
     version: int = 0
-    """Set by the repository: 1 when added, one more with every save."""
+    """Set by the repository: 1 when added, one more with every save and every claim."""
     definition: str = ""
     """The fingerprint of the definition that it was started under."""
     wake_at: datetime | None = None
@@ -74,7 +74,7 @@ class ISagaRepository(Protocol):
         ...
 
     async def save(self, record: SagaRecord) -> SagaRecord:
-        """Store a changed instance and return it with its new version.
+        """Store a changed instance and return it with its new version, ``updated_at`` now.
 
         Raises ``OptimisticConcurrencyError``, here or at the commit, when the stored version is not
         ``record.version``.
@@ -84,7 +84,8 @@ class ISagaRepository(Protocol):
     async def claim_due(self, limit: int, *, hold: timedelta) -> Sequence[SagaRecord]:
         """Lease instances of all tenants whose ``wake_at`` has come, oldest first; a lease ends after ``hold``.
 
-        Saving a record with ``lease`` None ends the lease. Commits at once.
+        Whatever their status: one that has ended may still have commands to send. Whoever had loaded one before cannot
+        save it any more. Saving a record with ``lease`` None ends the lease. Commits at once.
         """
         ...
 
@@ -100,5 +101,8 @@ class ISagaRepository(Protocol):
         ...
 
     async def purge(self, *, finished_before: datetime, limit: int = 1000) -> int:
-        """Remove at most ``limit`` terminal instances of all tenants; how many that were."""
+        """Remove at most ``limit`` terminal instances of all tenants that were last saved before a time; how many.
+
+        One that has a ``wake_at`` has something to do, and stays.
+        """
         ...

@@ -52,8 +52,7 @@ class InMemoryRepository[T: AggregateRoot[Any], ID](Repository[T, ID]):
         if self._uow is not None:
             return self._uow
         uow = current_uow_or_none()
-        joined = None if uow is None else getattr(uow, "transaction_on", None)
-        return uow if joined is not None and joined(resolve_store(self._store)) is not None else None
+        return uow if uow is not None and resolve_store(self._store).belongs_to(uow) else None
 
     @override
     def _own(self) -> UnitOfWork:
