@@ -2,87 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Protocol
 
+from cqrs_ddd_core.domain.condition_value import checked_value
+from cqrs_ddd_core.domain.field_path import field_steps
+from cqrs_ddd_core.domain.field_type import FieldType
+from cqrs_ddd_core.domain.specification_operator import SpecificationOperator
+
 __all__ = ["Condition", "ConditionVisitor", "SpecificationOperator"]
-
-
-class SpecificationOperator(StrEnum):
-    """What is asked of a field. The value is the canonical spelling.
-
-    A missing field is null. Unless it says so, an operator is false for a null field; ``NE`` and ``NOT_IN`` are the
-    negations of ``EQ`` and ``IN``, and null is an ordinary value to these four. Text is compared by code points, case
-    counts unless the name starts with I.
-    """
-
-    EQ = "="
-    NE = "!="
-    GT = ">"
-    GE = ">="
-    LT = "<"
-    LE = "<="
-
-    IN = "in"
-    NOT_IN = "not_in"
-    BETWEEN = "between"
-    """Lower and upper bound, both included."""
-    NOT_BETWEEN = "not_between"
-
-    CONTAINS_ANY = "contains_any"
-    """The field is a list that has at least one of these items."""
-    CONTAINS_ALL = "contains_all"
-    """The field is a list that has each of these items."""
-
-    LIKE = "like"
-    """The whole text matches: ``%`` is any run, ``_`` any one character, a backslash takes the next literally."""
-    NOT_LIKE = "not_like"
-    ILIKE = "ilike"
-    CONTAINS = "contains"
-    """The text contains this text, or the list this item."""
-    ICONTAINS = "icontains"
-    STARTSWITH = "startswith"
-    ISTARTSWITH = "istartswith"
-    ENDSWITH = "endswith"
-    IENDSWITH = "iendswith"
-    REGEX = "regex"
-    """Some part of the text matches the regular expression."""
-    IREGEX = "iregex"
-
-    IS_NULL = "is_null"
-    IS_NOT_NULL = "is_not_null"
-    IS_EMPTY = "is_empty"
-    """Null, or a text, list or object without content. Zero and false are not empty."""
-    IS_NOT_EMPTY = "is_not_empty"
-
-    JSON_CONTAINS = "json_contains"
-    """The document contains this document: objects by keys, lists by items in any order."""
-    JSON_CONTAINED_BY = "json_contained_by"
-    JSON_HAS_KEY = "json_has_key"
-    JSON_HAS_ANY = "json_has_any"
-    JSON_HAS_ALL = "json_has_all"
-    JSON_PATH_EXISTS = "json_path_exists"
-
-    FTS = "fts"
-    """Full-text search: every word occurs."""
-    FTS_PHRASE = "fts_phrase"
-    """Full-text search: the words occur in this order, one behind the other."""
-
-    INTERSECTS = "intersects"
-    WITHIN = "within"
-    CONTAINS_GEOM = "contains_geom"
-    TOUCHES = "touches"
-    CROSSES = "crosses"
-    OVERLAPS = "overlaps"
-    DISJOINT = "disjoint"
-    GEOM_EQUALS = "geom_equals"
-    DISTANCE_LT = "distance_lt"
-    """Nearer than a distance: ``(geometry, distance)``."""
-    DWITHIN = "dwithin"
-    """At most at a distance: ``(geometry, distance)``."""
-    BBOX_INTERSECTS = "bbox_intersects"
-    """The bounding box meets ``(min_x, min_y, max_x, max_y)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +20,23 @@ class Condition:
     """One question to one field: ``Condition("total", SpecificationOperator.GT, 100)``.
 
     ``field`` is a dotted path: through embedded objects, dict keys and related objects. ``operator`` is one of
-    ``SpecificationOperator`` or the name of a custom one.
+    ``SpecificationOperator`` or the name of a custom one. ``value`` is a private copy in one form for each operator
+    (``checked_value`` says which): a condition that exists has a value that its operator can use.
+
+    Raises ``FieldPathError`` and ``SpecificationValueError``.
     """
 
     field: str
     operator: SpecificationOperator | str
     value: Any = None
+    field_type: FieldType | None = dataclasses.field(default=None, compare=False, repr=False)
+    """What the field holds, where it is known; ``value`` is then of that type. Set by ``type_condition``."""
+
+    def __post_init__(self) -> None:
+        field_steps(self.field)
+        with contextlib.suppress(ValueError):  # the name of a custom operator
+            object.__setattr__(self, "operator", SpecificationOperator(self.operator))
+        object.__setattr__(self, "value", checked_value(self.field, self.operator, self.value))
 
 
 class ConditionVisitor[ResultT](Protocol):
@@ -104,6 +45,9 @@ class ConditionVisitor[ResultT](Protocol):
     ``Specification.accept`` calls one of these with what the parts became. ``conjunction`` of nothing is true,
     ``disjunction`` of nothing is false. A condition that the backend cannot do raises
     ``SpecificationNotSupportedError``; it is never approximated.
+
+    A backend whose fields have declared types gives each condition to ``type_condition`` first: values are then of
+    the type of their field, and are the same for every backend.
     """
 
     def condition(self, condition: Condition, /) -> ResultT: ...
