@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, ensure_joined
 
 __all__ = ["AdapterContract", "TransactionalContract", "undone", "undone_savepoint"]
 
@@ -53,6 +53,11 @@ class TransactionalContract(AdapterContract):
     def uow_factory(self) -> Callable[[], UnitOfWork]:
         """Makes units of work on the adapter's database; they are opened with ``async with``."""
         raise NotImplementedError("give the fixture uow_factory")
+
+    def check_joins(self, adapter: object, uow: UnitOfWork) -> None:
+        """The adapter says that it writes in the transaction of a unit of work on its database."""
+        ensure_joined(adapter, uow, "the contract wants it")
+        assert uow.begun is False, "asking opens nothing"
 
     async def race(
         self,

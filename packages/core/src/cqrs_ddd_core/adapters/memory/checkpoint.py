@@ -8,6 +8,7 @@ from dataclasses import replace
 from cqrs_ddd_core.adapters.arguments import at_least
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, InMemoryTransaction, resolve_store
 from cqrs_ddd_core.ports.checkpoint import Checkpoint, ICheckpointStore
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.primitives.clock import utc_now
 from cqrs_ddd_core.primitives.exceptions import LeaseLostError, OptimisticConcurrencyError
 
@@ -21,6 +22,9 @@ class InMemoryCheckpointStore(ICheckpointStore):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def get(self, name: str) -> Checkpoint | None:
         with resolve_store(self._store).work() as transaction:

@@ -14,6 +14,7 @@ from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.instrumentation import get_hook_registry
 from cqrs_ddd_core.ports.event_store import ANY_VERSION, IEventStore, StoredEvent, StreamAppend
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
 from cqrs_ddd_core.primitives.exceptions import EventStoreError, OptimisticConcurrencyError
 
@@ -58,6 +59,9 @@ class InMemoryEventStore(IEventStore):
     ) -> None:
         self._store = store
         self._upcasters = upcaster_registry
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def append(self, events: Sequence[StoredEvent], *, expected_version: int) -> Sequence[StoredEvent]:
         return await self.append_batch([StreamAppend(events=events, expected_version=expected_version)])

@@ -11,6 +11,7 @@ from cqrs_ddd_core.adapters.memory.store import InMemoryStore, resolve_store
 from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.ports.idempotency import IdempotencyRecord, IIdempotencyStore
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.primitives.exceptions import IdempotencyConflictError
 
 __all__ = ["InMemoryIdempotencyStore"]
@@ -39,6 +40,9 @@ class InMemoryIdempotencyStore(IIdempotencyStore):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def find(self, key: str) -> IdempotencyRecord | None:
         with resolve_store(self._store).work() as transaction:

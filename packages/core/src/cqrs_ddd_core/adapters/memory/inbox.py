@@ -9,6 +9,7 @@ from cqrs_ddd_core.adapters.arguments import as_utc, at_least
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, resolve_store
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.ports.inbox import IInbox
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.primitives.clock import utc_now
 from cqrs_ddd_core.primitives.exceptions import OptimisticConcurrencyError
 
@@ -23,6 +24,9 @@ class InMemoryInbox(IInbox):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def register(self, consumer: str, message_id: str) -> bool:
         key = (get_current_tenant_or_none(), consumer, message_id)

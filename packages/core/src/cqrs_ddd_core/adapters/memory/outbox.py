@@ -13,6 +13,7 @@ from cqrs_ddd_core.adapters.arguments import as_utc, at_least, longer_than_nothi
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, InMemoryTransaction, resolve_store
 from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.ports.outbox import IOutboxStorage, OutboxMessage, OutboxStatistics, OutboxStatus
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.primitives.clock import utc_now
 from cqrs_ddd_core.primitives.exceptions import OutboxError
 from cqrs_ddd_core.primitives.id_generator import new_id
@@ -85,6 +86,9 @@ class InMemoryOutboxStorage(IOutboxStorage):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def add(self, messages: Sequence[OutboxMessage]) -> None:
         with resolve_store(self._store).work() as transaction:

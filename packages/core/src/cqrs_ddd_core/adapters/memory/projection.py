@@ -14,6 +14,7 @@ from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.ports.projection import IProjectionReader, IProjectionWriter, ProjectionRow
 from cqrs_ddd_core.ports.query_options import QueryOptions
 from cqrs_ddd_core.ports.search_result import SearchResult
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 
 __all__ = ["InMemoryProjectionReader", "InMemoryProjectionWriter"]
 
@@ -31,6 +32,9 @@ class InMemoryProjectionWriter(IProjectionWriter):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def upsert(self, collection: str, row: ProjectionRow) -> bool:
         return await self.upsert_batch(collection, [row]) == 1
@@ -65,6 +69,9 @@ class InMemoryProjectionReader(IProjectionReader):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def get(self, collection: str, row_id: str) -> dict[str, Any] | None:
         return (await self.get_batch(collection, [row_id]))[0]

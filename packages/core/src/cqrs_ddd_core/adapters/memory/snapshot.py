@@ -9,6 +9,7 @@ from cqrs_ddd_core.adapters.memory.store import InMemoryStore, InMemoryTransacti
 from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.ports.snapshot import ISnapshotStore, Snapshot
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 
 __all__ = ["InMemorySnapshotStore"]
 
@@ -28,6 +29,9 @@ class InMemorySnapshotStore(ISnapshotStore):
 
     def __init__(self, store: InMemoryStore | None = None) -> None:
         self._store = store
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return resolve_store(self._store).belongs_to(uow)
 
     async def save(self, snapshot: Snapshot) -> None:
         at_least(1, snapshot.version, "version")

@@ -290,6 +290,11 @@ class EventStoreContract(TransactionalContract):
 
     # ------------------------------------------------------------------ the unit of work
 
+    async def test_it_says_that_it_takes_part_in_a_unit_of_work(
+        self, event_store: IEventStore, uow_factory: Callable[[], UnitOfWork]
+    ) -> None:
+        self.check_joins(event_store, uow_factory())
+
     async def test_an_append_is_there_when_its_unit_of_work_has_committed(
         self, event_store: IEventStore, uow_factory: Callable[[], UnitOfWork]
     ) -> None:

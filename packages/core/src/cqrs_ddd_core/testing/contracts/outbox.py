@@ -170,6 +170,11 @@ class OutboxContract(TransactionalContract):
 
     # ------------------------------------------------------------------ the unit of work
 
+    async def test_it_says_that_it_takes_part_in_a_unit_of_work(
+        self, outbox: IOutboxStorage, uow_factory: Callable[[], UnitOfWork]
+    ) -> None:
+        self.check_joins(outbox, uow_factory())
+
     async def test_a_message_is_leased_only_after_its_unit_of_work_has_committed(
         self, outbox: IOutboxStorage, uow_factory: Callable[[], UnitOfWork]
     ) -> None:
