@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, override
+from typing import Any, get_args, override
 
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.domain.specification import ISpecification
@@ -13,9 +13,9 @@ from cqrs_ddd_core.ports.query_options import QueryOptions
 from cqrs_ddd_core.ports.repository import IRepository
 from cqrs_ddd_core.ports.search_result import SearchResult
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
-from cqrs_ddd_core.primitives.exceptions import EntityNotFoundError
+from cqrs_ddd_core.primitives.exceptions import ConfigurationError, EntityNotFoundError
 
-__all__ = ["Repository"]
+__all__ = ["Repository", "aggregate_type_of"]
 
 
 class Repository[T: AggregateRoot[Any], ID](IRepository[T, ID], ABC):
@@ -35,7 +35,7 @@ class Repository[T: AggregateRoot[Any], ID](IRepository[T, ID], ABC):
         """A new unit of work, for a call outside of any."""
 
     @asynccontextmanager
-    async def _work(self) -> AsyncIterator[UnitOfWork]:
+    async def _work(self) -> AsyncGenerator[UnitOfWork]:
         joined = self._joined()
         if joined is not None:
             yield joined
@@ -79,6 +79,8 @@ class Repository[T: AggregateRoot[Any], ID](IRepository[T, ID], ABC):
 
     @override
     async def list_all(self, entity_ids: Iterable[ID] | None = None) -> list[T]:
+        if isinstance(entity_ids, str | bytes):
+            raise TypeError(f"list_all takes several ids, found {entity_ids!r}: write [{entity_ids!r}], or use get.")
         async with self._work() as uow:
             await uow.flush()
             found: list[T] = await uow.store(self.aggregate_type).fetch_many(entity_ids)
@@ -86,15 +88,36 @@ class Repository[T: AggregateRoot[Any], ID](IRepository[T, ID], ABC):
 
     @override
     async def search(self, criteria: ISpecification[Any] | QueryOptions | None = None) -> SearchResult[T]:
-        if criteria is None:
-            options = QueryOptions()
-        elif isinstance(criteria, QueryOptions):
-            options = criteria
-        elif isinstance(criteria, ISpecification):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
-            options = QueryOptions(specification=criteria)
-        else:
-            raise TypeError(f"search takes a specification or QueryOptions, found {type(criteria).__name__}.")
-        return _RepositorySearch(self, options)
+        return _RepositorySearch(self, _options_of(criteria))
+
+
+def _options_of(criteria: Any) -> QueryOptions:
+    if criteria is None:
+        return QueryOptions()
+    if isinstance(criteria, QueryOptions):
+        return criteria
+    # A class has the methods of its objects, and passes for one of them.
+    if isinstance(criteria, type) or not isinstance(criteria, ISpecification):
+        found = f"the class {criteria.__name__}" if isinstance(criteria, type) else type(criteria).__name__
+        raise TypeError(f"search takes a specification or QueryOptions, found {found}.")
+    return QueryOptions(specification=criteria)
+
+
+def aggregate_type_of(repository: Repository[Any, Any]) -> Any:
+    """The aggregate class in the type arguments: of ``SomeRepository[Order, str]()``, or of a base of its class.
+
+    Raises ``ConfigurationError`` when there is none. For adapters whose constructor need not be given the class.
+    """
+    # typing sets __orig_class__ on an instance after its __init__.
+    bases = [base for cls in type(repository).__mro__ for base in cls.__dict__.get("__orig_bases__", ())]
+    for generic in (getattr(repository, "__orig_class__", None), *bases):
+        for argument in get_args(generic)[:1]:
+            if isinstance(argument, type) and issubclass(argument, AggregateRoot):
+                return argument  # pyright: ignore[reportUnknownVariableType]
+    name = type(repository).__name__
+    raise ConfigurationError(
+        f"This repository does not know what it keeps: write {name}[Order, str](…), or {name}(Order, …)."
+    )
 
 
 class _RepositorySearch[T: AggregateRoot[Any]](SearchResult[T]):
@@ -104,7 +127,7 @@ class _RepositorySearch[T: AggregateRoot[Any]](SearchResult[T]):
         self._repository, self._options = repository, options
 
     @asynccontextmanager
-    async def _search(self) -> AsyncIterator[tuple[UnitOfWork, SearchResult[T]]]:
+    async def _search(self) -> AsyncGenerator[tuple[UnitOfWork, SearchResult[T]]]:
         async with self._repository._work() as uow:  # pyright: ignore[reportPrivateUsage]  # two halves of one thing
             await uow.flush()
             yield uow, uow.store(self._repository.aggregate_type).search(self._options)

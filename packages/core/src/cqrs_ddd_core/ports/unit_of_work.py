@@ -12,11 +12,14 @@ from inspect import isawaitable
 from types import TracebackType
 from typing import Any, Protocol, Self, runtime_checkable
 
+from cqrs_ddd_core.context import get_current_tenant_or_none, use_context
 from cqrs_ddd_core.domain.aggregate import (
     AggregateRoot,
     aggregate_for_collection,
     capture_state,
     mark_persisted,
+    mark_removed,
+    mark_written,
     pending_events,
     persisted_version,
     restore_state,
@@ -47,7 +50,8 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 type CommitCallback = Callable[[], Awaitable[None] | None]
-type _Key = tuple[type[AggregateRoot[Any]], Any]
+type _Key = tuple[type[AggregateRoot[Any]], Any, str | None]
+"""Class, id and tenant: one id in two tenants is two aggregates."""
 
 ambient_uow: ContextVar[UnitOfWork | None] = ContextVar("cqrs_ddd_unit_of_work", default=None)
 """What ``async with`` and the mediator set. Ask ``get_current_uow`` instead: it knows about tasks."""
@@ -56,7 +60,7 @@ ambient_uow: ContextVar[UnitOfWork | None] = ContextVar("cqrs_ddd_unit_of_work",
 def current_uow_or_none() -> UnitOfWork | None:
     """The unit of work that is open in this task, or None. A task started inside one does not inherit it."""
     uow = ambient_uow.get()
-    if uow is None or uow.task is not asyncio.current_task():
+    if uow is None or uow.task is None or uow.task is not _current_task():
         return None
     return uow
 
@@ -64,9 +68,17 @@ def current_uow_or_none() -> UnitOfWork | None:
 def get_current_uow() -> UnitOfWork:
     """The unit of work that is open in this task. Raises ``NoUnitOfWorkError`` when there is none."""
     uow = ambient_uow.get()
-    if uow is None or uow.task is not asyncio.current_task():
+    if uow is None or uow.task is None or uow.task is not _current_task():
         raise NoUnitOfWorkError
     return uow
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    """The running task; None also where no event loop runs, as in a thread that inherited the context."""
+    try:
+        return asyncio.current_task()
+    except RuntimeError:
+        return None
 
 
 class UnitOfWork(ABC):
@@ -94,11 +106,13 @@ class UnitOfWork(ABC):
     """Whether there is anything to do at its end: something was seen, or a callback given."""
     task: asyncio.Task[Any] | None = None
     """The task in which it is open."""
+    closed: bool = False
+    """It was open in an ``async with`` that is over."""
     aggregates: tuple[type[AggregateRoot[Any]], ...] | None = None
     """Where names of collections are looked up; None for all aggregate classes of the process."""
 
     seen: dict[_Key, AggregateRoot[Any]] | None = None
-    """The objects that were loaded or added, by class and id; None while there are none. For mediator and adapters."""
+    """What was loaded or added, by class, id and tenant; None while there is nothing. For mediator and adapters."""
     callbacks: list[CommitCallback] | None = None
     """What ``on_commit`` was given and has not run yet."""
     closers: list[CommitCallback] | None = None
@@ -108,6 +122,7 @@ class UnitOfWork(ABC):
     _repositories: dict[type[AggregateRoot[Any]], IRepository[Any, Any]] | None = None
     _stores: dict[type[AggregateRoot[Any]], IAggregateStore[Any, Any]] | None = None
     _added: dict[_Key, None] | None = None
+    _replaced: list[AggregateRoot[Any]] | None = None
     _removed: set[_Key] | None = None
     _written: dict[_Key, int] | None = None
 
@@ -147,6 +162,7 @@ class UnitOfWork(ABC):
         if self.task is not None:
             raise UnitOfWorkError("This unit of work is open already. Open another one, or use a savepoint.")
         self.task = asyncio.current_task()
+        self.closed = False
         self._previous = ambient_uow.get()
         ambient_uow.set(self)
         return self
@@ -161,10 +177,11 @@ class UnitOfWork(ABC):
             await self.complete()
         finally:
             self.task = None
-            await self.run_closers()
+            self.closed = True
             # Not a token: fixtures may leave the block in another context than they entered it.
             ambient_uow.set(self._previous)
             self._previous = None
+            await self.run_closers()
         await self.run_commit_callbacks()
 
     async def commit(self) -> None:
@@ -202,17 +219,20 @@ class UnitOfWork(ABC):
             await self._commit()
             self.begun = False
         written, self._written, self._added = self._written, None, None
-        if written:
-            assert self.seen is not None
-            for key, version in written.items():
-                aggregate = self.seen.get(key)
-                if aggregate is not None and (self._removed is None or key not in self._removed):
-                    mark_persisted(aggregate, version)
+        removed, self._removed = self._removed, None
+        seen = self.seen or {}
+        for key in removed or ():
+            gone = seen.pop(key, None)
+            if gone is not None:
+                mark_removed(gone)
+        for key, version in (written or {}).items():
+            if key in seen:
+                mark_persisted(seen[key], version)
 
     async def rollback(self) -> None:
         """Undo everything since the last commit. Objects that were loaded are stale afterwards: load them again."""
         callbacks, self.callbacks = self.callbacks, None
-        self.seen = self._added = self._removed = self._written = None
+        self.seen = self._added = self._removed = self._written = self._replaced = None
         if not self.begun:
             return
         attributes = {"uow.type": self.__class__.__name__, "callbacks.dropped": len(callbacks or ())}
@@ -266,13 +286,16 @@ class UnitOfWork(ABC):
     async def savepoint(self) -> AsyncGenerator[None]:
         """A part that can fail alone: an exception undoes what the block did, in the database and in objects.
 
-        The exception goes on. Events that aggregates emitted in the block, and callbacks, are dropped with it.
+        The exception goes on. Events that aggregates emitted in the block, and callbacks, are dropped with it. The
+        objects that go back are those that it had seen before.
         """
+        self.check_open()
         states = [(aggregate, capture_state(aggregate)) for aggregate in (self.seen or {}).values()]
         seen = dict(self.seen) if self.seen else None
         added = dict(self._added) if self._added else None
         written = dict(self._written) if self._written else None
         removed = set(self._removed) if self._removed else None
+        replaced = list(self._replaced) if self._replaced else None
         callbacks = list(self.callbacks) if self.callbacks else None
         began = self.begun
         mark = await self._savepoint() if began else None
@@ -280,7 +303,7 @@ class UnitOfWork(ABC):
             yield
         except BaseException:
             self.seen, self._added, self._written, self._removed = seen, added, written, removed
-            self.callbacks = callbacks
+            self._replaced, self.callbacks = replaced, callbacks
             for aggregate, state in states:
                 restore_state(aggregate, state)
             if began:
@@ -315,6 +338,7 @@ class UnitOfWork(ABC):
 
     def store(self, aggregate_type: type[AggregateRoot[Any]]) -> IAggregateStore[Any, Any]:
         """The store below the repository. For repositories."""
+        self.check_open()
         if self._stores is None:
             self._stores = {}
         found = self._stores.get(aggregate_type)
@@ -324,36 +348,52 @@ class UnitOfWork(ABC):
 
     # ------------------------------------------------------------------ what it has seen (for repositories)
 
+    def check_open(self) -> None:
+        """Raise ``UnitOfWorkError`` when it is over: what is done in it now would never be committed."""
+        if self.task is None and (self.closed or self.owner is not None):
+            whose = f" of {self.owner}" if self.owner else ""
+            raise UnitOfWorkError(
+                f"This unit of work{whose} is over, so nothing would commit what is done in it now. "
+                "Open another one; from a task that outlives its handler, send a command."
+            )
+
     def known(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> AggregateRoot[Any] | None:
-        """The object of this id that was seen before and not removed."""
-        if self.is_removed(aggregate_type, entity_id):
+        """The object of this id in the current tenant that was seen before and not removed."""
+        if self.seen is None:
             return None
-        return (self.seen or {}).get((aggregate_type, entity_id))
+        key = (aggregate_type, entity_id, get_current_tenant_or_none())
+        return None if self._removed is not None and key in self._removed else self.seen.get(key)
 
     def is_removed(self, aggregate_type: type[AggregateRoot[Any]], entity_id: Any) -> bool:
-        return self._removed is not None and (aggregate_type, entity_id) in self._removed
+        """Whether the aggregate of this id in the current tenant was removed in this unit of work."""
+        return self._removed is not None and (aggregate_type, entity_id, get_current_tenant_or_none()) in self._removed
 
     def see[T: AggregateRoot[Any]](self, aggregate_type: type[AggregateRoot[Any]], aggregate: T) -> T:
         """Follow an object that was loaded; gives the one that was seen first for this id."""
         if self.seen is None:
             self.seen = {}
             self.touched = True
-        return self.seen.setdefault((aggregate_type, aggregate.id), aggregate)  # type: ignore[return-value]  # same key, same class
+        key = (aggregate_type, aggregate.id, get_current_tenant_or_none())
+        return self.seen.setdefault(key, aggregate)  # type: ignore[return-value]  # same key, same class
 
     def save(self, aggregate_type: type[AggregateRoot[Any]], aggregate: AggregateRoot[Any]) -> None:
         """Write this object at the next flush, and again at the commit if it changed."""
         if self.read_only:
             raise ReadOnlyUnitOfWorkError(f"add {aggregate_type.aggregate_type} {aggregate.id!r}")
-        key = (aggregate_type, aggregate.id)
+        self.check_open()
+        key = (aggregate_type, aggregate.id, get_current_tenant_or_none())
         known = self.see(aggregate_type, aggregate)
         if known is not aggregate:
-            if not self.is_removed(*key):
+            if self._removed is None or key not in self._removed:
                 raise UnitOfWorkError(
                     f"This unit of work has another object for {aggregate_type.aggregate_type} {aggregate.id!r}. "
                     "Change the one that it gave, or add the id only once."
                 )
             assert self.seen is not None
             self.seen[key] = aggregate
+            if self._replaced is None:
+                self._replaced = []
+            self._replaced.append(known)  # the events of the removed one have happened all the same
         if self._removed is not None:
             self._removed.discard(key)
         if self._added is None:
@@ -364,8 +404,9 @@ class UnitOfWork(ABC):
         """Remove now, inside the transaction, and say whether it was there."""
         if self.read_only:
             raise ReadOnlyUnitOfWorkError(f"delete {aggregate_type.aggregate_type} {entity_id!r}")
-        key = (aggregate_type, entity_id)
-        if self.is_removed(*key):
+        self.check_open()
+        key = (aggregate_type, entity_id, get_current_tenant_or_none())
+        if self._removed is not None and key in self._removed:
             return False
         await self.flush()
         aggregate = (self.seen or {}).get(key)
@@ -389,29 +430,41 @@ class UnitOfWork(ABC):
         if self.seen is None or self.read_only:
             return
         for key, aggregate in list(self.seen.items()):
-            if self.is_removed(*key):
+            if self._removed is not None and key in self._removed:
                 continue
             written = (self._written or {}).get(key)
             expected = persisted_version(aggregate) if written is None else written
             # Whoever emitted events has changed: state and events must agree although nobody called add().
-            if not (self._added and key in self._added) and aggregate.version <= expected:
+            if aggregate.version <= expected and not (self._added and key in self._added):
                 continue
             version = aggregate.version
-            if written is None and version <= expected:
+            if version <= expected and not written:  # the first time, or the first after a removal
                 version = expected + 1
-            await self.store(key[0]).write(aggregate, expected_version=expected, version=version)
-            aggregate._version = version  # pyright: ignore[reportPrivateUsage]  # next event counts on from here
+            await self._write(key, aggregate, expected, version)
+            mark_written(aggregate, version)
             if self._written is None:
                 self._written = {}
             self._written[key] = version
 
+    async def _write(self, key: _Key, aggregate: AggregateRoot[Any], expected: int, version: int) -> None:
+        store = self.store(key[0])
+        if key[2] == get_current_tenant_or_none():
+            await store.write(aggregate, expected_version=expected, version=version)
+            return
+        with use_context(tenant_id=key[2]):  # each into the tenant that it was seen in
+            await store.write(aggregate, expected_version=expected, version=version)
+
     def pending_events(self) -> list[DomainEvent]:
         """The events that are left in the objects it has seen, in the order they were seen; they stay there."""
-        return [event for aggregate in (self.seen or {}).values() for event in pending_events(aggregate)]
+        return [event for aggregate in self._emitters() for event in pending_events(aggregate)]
 
     def collect_events(self) -> list[DomainEvent]:
         """Take the events that are left in the objects it has seen."""
-        return [event for aggregate in (self.seen or {}).values() for event in aggregate.collect_events()]
+        return [event for aggregate in self._emitters() for event in aggregate.collect_events()]
+
+    def _emitters(self) -> Iterable[AggregateRoot[Any]]:
+        seen = (self.seen or {}).values()
+        return seen if self._replaced is None else (*self._replaced, *seen)
 
 
 @runtime_checkable

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cqrs_ddd_core.adapters.memory.search import InMemorySearch
 from cqrs_ddd_core.context import get_current_tenant_or_none
-from cqrs_ddd_core.domain.aggregate import AggregateRoot, mark_persisted
+from cqrs_ddd_core.domain.aggregate import AggregateRoot
+from cqrs_ddd_core.domain.state import dump_state, load_state
 from cqrs_ddd_core.ports.query_options import QueryOptions
 from cqrs_ddd_core.ports.search_result import SearchResult
 from cqrs_ddd_core.primitives.exceptions import OptimisticConcurrencyError
@@ -23,13 +23,16 @@ __all__ = ["InMemoryAggregateStore"]
 @dataclass(frozen=True, slots=True)
 class _Document:
     version: int
-    fields: dict[str, Any]
-    """A private deep copy. Private attributes are not kept, as no database would keep them."""
-    fields_set: frozenset[str]
+    state: dict[str, Any]
+    """JSON data, as a database would keep it: what it could not keep is refused here too."""
 
 
 class InMemoryAggregateStore[T: AggregateRoot[Any], ID]:
-    """The aggregates of one type, as the transaction of one unit of work sees them."""
+    """The aggregates of one type, as the transaction of one unit of work sees them.
+
+    It keeps what ``dump_state`` makes of an aggregate and gives back what ``load_state`` makes of that, so that a test
+    on it says something about a database.
+    """
 
     def __init__(self, uow: InMemoryUnitOfWork, aggregate_type: type[T]) -> None:
         self._uow = uow
@@ -51,8 +54,8 @@ class InMemoryAggregateStore[T: AggregateRoot[Any], ID]:
         return found
 
     async def write(self, entity: T, /, *, expected_version: int, version: int) -> None:
+        document = _Document(version, dump_state(entity, self._type))
         self._check(entity.id, expected_version)
-        document = _Document(version, copy.deepcopy(entity.__dict__), frozenset(entity.__pydantic_fields_set__))
         self._uow.transaction.put(
             self._table,
             (get_current_tenant_or_none(), entity.id),
@@ -77,9 +80,7 @@ class InMemoryAggregateStore[T: AggregateRoot[Any], ID]:
         return InMemorySearch[T](self._all, options)
 
     def _check(self, entity_id: Any, expected_version: int) -> None:
-        document: _Document | None = self._uow.transaction.get(
-            self._table, (get_current_tenant_or_none(), entity_id)
-        )
+        document: _Document | None = self._uow.transaction.get(self._table, (get_current_tenant_or_none(), entity_id))
         actual = 0 if document is None else document.version
         if actual != expected_version:
             raise OptimisticConcurrencyError(self._type.aggregate_type, entity_id, expected_version, actual)
@@ -95,6 +96,4 @@ class InMemoryAggregateStore[T: AggregateRoot[Any], ID]:
         return [self._entity(document) for _, document in documents]
 
     def _entity(self, document: _Document) -> T:
-        entity = self._type.model_construct(set(document.fields_set), **copy.deepcopy(document.fields))
-        mark_persisted(entity, document.version)
-        return entity
+        return load_state(self._type, document.state, document.version)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, get_args, override
+from typing import TYPE_CHECKING, Any, override
 
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, resolve_store
-from cqrs_ddd_core.adapters.repository import Repository
+from cqrs_ddd_core.adapters.repository import Repository, aggregate_type_of
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
-from cqrs_ddd_core.primitives.exceptions import ConfigurationError
 
 if TYPE_CHECKING:
     from cqrs_ddd_core.adapters.memory.unit_of_work import InMemoryUnitOfWork
@@ -17,7 +16,7 @@ __all__ = ["InMemoryRepository"]
 
 
 class InMemoryRepository[T: AggregateRoot[Any], ID](Repository[T, ID]):
-    """Aggregates in memory: ``InMemoryRepository[Order, str]()`` or ``InMemoryRepository(Order)``.
+    """Aggregates in memory: ``InMemoryRepository[Order, str]()``, ``InMemoryRepository(Order)`` or a subclass.
 
     Keeps copies, checks versions and takes part in the open in-memory unit of work, as a database would.
     """
@@ -37,14 +36,7 @@ class InMemoryRepository[T: AggregateRoot[Any], ID](Repository[T, ID]):
     @override
     def aggregate_type(self) -> type[T]:
         if self._aggregate_type is None:
-            # typing sets __orig_class__ on the instance after __init__, for InMemoryRepository[Order, str]().
-            arguments: tuple[Any, ...] = get_args(getattr(self, "__orig_class__", None))
-            if not arguments or not (isinstance(arguments[0], type) and issubclass(arguments[0], AggregateRoot)):
-                raise ConfigurationError(
-                    "This repository does not know what it keeps: write InMemoryRepository[Order, str]() or "
-                    "InMemoryRepository(Order)."
-                )
-            self._aggregate_type = arguments[0]
+            self._aggregate_type = aggregate_type_of(self)
         return self._aggregate_type
 
     @override
