@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cqrs_ddd_core.adapters.memory.search import InMemorySearch
+from cqrs_ddd_core.adapters.memory.search import InMemorySearch, check_fields
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.domain.state import dump_state, load_state
@@ -77,6 +77,7 @@ class InMemoryAggregateStore[T: AggregateRoot[Any], ID]:
         return True
 
     def search(self, options: QueryOptions, /) -> SearchResult[Any]:
+        check_fields(self._type, options)
         return InMemorySearch[T](self._all, options)
 
     def _check(self, entity_id: Any, expected_version: int) -> None:

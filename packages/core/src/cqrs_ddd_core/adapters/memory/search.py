@@ -2,15 +2,55 @@
 
 from __future__ import annotations
 
+import decimal
 import functools
+import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any, override
 
+from cqrs_ddd_core.domain.equality import hash_of, unique
 from cqrs_ddd_core.domain.field_path import read_path
+from cqrs_ddd_core.domain.field_type import FieldKind, field_type
+from cqrs_ddd_core.domain.sort_order import SortKey, check_one_kind, sort_key
 from cqrs_ddd_core.ports.query_options import Aggregation, Ordering, QueryOptions
 from cqrs_ddd_core.ports.search_result import SearchResult
+from cqrs_ddd_core.primitives.exceptions import FieldNotQueryableError, SpecificationValueError
 
-__all__ = ["InMemorySearch"]
+__all__ = ["InMemorySearch", "check_fields"]
+
+type _Key = SortKey | None
+"""None for null."""
+
+type _Group[T] = tuple[list[Any], list[T]]
+"""The values that its items have in common, and the items."""
+
+_UNORDERED = {FieldKind.LIST, FieldKind.OBJECT, FieldKind.GEOMETRY, FieldKind.OPAQUE}
+_NUMBERS = {FieldKind.INTEGER, FieldKind.FLOAT, FieldKind.DECIMAL, FieldKind.DURATION, FieldKind.JSON}
+
+
+def check_fields(model: type[Any], options: QueryOptions) -> None:
+    """Raise ``FieldNotFoundError`` or ``FieldNotQueryableError`` for what a database could not do with these fields."""
+    for path in options.fields:
+        field_type(model, path)
+    for path in (*(ordering.field for ordering in options.order_by), *options.group_by):
+        _check_order(model, path)
+    for aggregation in options.aggregations_of:
+        if aggregation.field == "*":
+            continue
+        kind = _check_order(model, aggregation.field)
+        if aggregation.function in {"sum", "avg"} and kind not in _NUMBERS:
+            raise FieldNotQueryableError(aggregation.field, f"{aggregation.function} needs numbers, it holds {kind}")
+
+
+def _check_order(model: type[Any], path: str) -> FieldKind:
+    found = field_type(model, path)
+    if found.many:
+        raise FieldNotQueryableError(path, "it goes through a list and has several values")
+    if found.kind in _UNORDERED:
+        raise FieldNotQueryableError(path, f"a field of kind {found.kind} has no order")
+    return found.kind
 
 
 class InMemorySearch[T](SearchResult[Any]):
@@ -40,7 +80,7 @@ class InMemorySearch[T](SearchResult[Any]):
 
     @override
     async def total_count(self) -> int:
-        return len(self._distinct(self._matching()))
+        return len(self._rows(self._matching()))
 
     @override
     async def aggregations(self) -> Mapping[str, Any]:
@@ -48,17 +88,16 @@ class InMemorySearch[T](SearchResult[Any]):
 
     @override
     async def groups(self) -> Sequence[Mapping[str, Any]]:
-        groups: dict[str, tuple[list[Any], list[T]]] = {}
-        for item in self._matching():
-            values = [read_path(item, field) for field in self._options.group_by]
-            groups.setdefault(repr(values), (values, []))[1].append(item)
-        orderings = [Ordering(field) for field in self._options.group_by]
-        rows: list[dict[str, Any]] = []
-        for values, items in groups.values():
-            keys = dict(zip(self._options.group_by, values, strict=True))
-            rows.append({**keys, **_numbers(items, self._options.aggregations_of), "count": len(items)})
-        rows.sort(key=functools.cmp_to_key(lambda a, b: _compare(orderings, list(a.values()), list(b.values()))))
-        return rows
+        fields = self._options.group_by
+        rows: list[dict[str, Any]] = [
+            {
+                **dict(zip(fields, values, strict=True)),
+                **_numbers(items, self._options.aggregations_of),
+                "count": len(items),
+            }
+            for values, items in _grouped(self._matching(), fields)
+        ]
+        return _in_order(rows, [Ordering(field) for field in fields], _read_row)
 
     def _matching(self) -> list[T]:
         specification = self._options.specification
@@ -67,40 +106,90 @@ class InMemorySearch[T](SearchResult[Any]):
             return list(candidates)
         return [item for item in candidates if specification.is_satisfied_by(item)]
 
-    def _distinct(self, items: list[T]) -> list[Any]:
-        """The items as they are given out: projected, and each only once if that is asked for."""
+    def _rows(self, items: list[T]) -> list[Any]:
+        """The items as they are given out. Without a projection no item is equal to another one: their ids differ."""
         fields = self._options.fields
-        rows: list[Any] = [{field: read_path(item, field) for field in fields} for item in items] if fields else items
-        if not self._options.distinct:
-            return rows
-        return list({repr(row): row for row in reversed(rows)}.values())[::-1]
+        if not fields:
+            return items
+        rows = [{field: read_path(item, field) for field in fields} for item in items]
+        return unique(rows) if self._options.distinct else rows
 
     def _page(self) -> list[Any]:
-        orderings = self._options.order_by
-        items = self._matching()
-        if orderings:
-            keyed = [([read_path(item, ordering.field) for ordering in orderings], item) for item in items]
-            keyed.sort(key=functools.cmp_to_key(lambda a, b: _compare(orderings, a[0], b[0])))
-            after = self._options.after
-            if after is not None:
-                keyed = [pair for pair in keyed if _compare(orderings, pair[0], list(after)) > 0]
-            items = [item for _, item in keyed]
-        rows = self._distinct(items)
+        items = _in_order(self._matching(), self._options.order_by, read_path, after=self._options.after)
+        rows = self._rows(items)
         start = self._options.offset or 0
         end = None if self._options.limit is None else start + self._options.limit
         return rows[start:end]
 
 
-def _compare(orderings: Sequence[Ordering], left: Sequence[Any], right: Sequence[Any]) -> int:
-    for ordering, a, b in zip(orderings, left, right, strict=False):
+def _read_row(row: Mapping[str, Any], field: str) -> Any:
+    return row[field]
+
+
+def _in_order[R](
+    items: list[R],
+    orderings: Sequence[Ordering],
+    read: Callable[[R, str], Any],
+    *,
+    after: Sequence[Any] | None = None,
+) -> list[R]:
+    """Sorted, stably; with ``after`` only what comes behind these values."""
+    if not orderings:
+        return items
+    fields = [ordering.field for ordering in orderings]
+    keyed = [([_key(read(item, field), field) for field in fields], item) for item in items]
+    for place, field in enumerate(fields):
+        check_one_kind((key for keys, _ in keyed if (key := keys[place]) is not None), field)
+    if after is not None:
+        border = [
+            _border(value, field, keyed, place) for place, (value, field) in enumerate(zip(after, fields, strict=True))
+        ]
+        keyed = [pair for pair in keyed if _compare(orderings, pair[0], border) > 0]
+    keyed.sort(key=functools.cmp_to_key(lambda left, right: _compare(orderings, left[0], right[0])))
+    return [item for _, item in keyed]
+
+
+def _key(value: Any, path: str) -> _Key:
+    return None if value is None else sort_key(value, path)
+
+
+def _border[R](value: Any, field: str, keyed: Sequence[tuple[Sequence[_Key], R]], place: int) -> _Key:
+    key = _key(value, field)
+    known = next((found for keys, _ in keyed if (found := keys[place]) is not None), None)
+    if key is not None and known is not None and key[0] != known[0]:
+        raise SpecificationValueError(
+            field,
+            "after",
+            f"the value of the last row is not of the type of the field: {type(value).__name__} {value!r}",
+        )
+    return key
+
+
+def _compare(orderings: Sequence[Ordering], left: Sequence[_Key], right: Sequence[_Key]) -> int:
+    for ordering, a, b in zip(orderings, left, right, strict=True):
         if a == b:
             continue
         if a is None or b is None:
-            first = (a is None) == ordering.nulls_first
-            return -1 if first else 1
-        smaller = -1 if a < b else 1
-        return -smaller if ordering.descending else smaller
+            return -1 if (a is None) == ordering.nulls_first else 1
+        return 1 if (a < b) == ordering.descending else -1
     return 0
+
+
+def _grouped[T](items: Sequence[T], fields: Sequence[str]) -> list[_Group[T]]:
+    groups: list[_Group[T]] = []
+    buckets: dict[int, list[_Group[T]]] = {}
+    for item in items:
+        values = [read_path(item, field) for field in fields]
+        bucket = buckets.setdefault(hash_of(values), [])
+        for known, members in bucket:
+            if known == values:
+                members.append(item)
+                break
+        else:
+            group = (values, [item])
+            bucket.append(group)
+            groups.append(group)
+    return groups
 
 
 def _numbers(items: Sequence[Any], aggregations: Sequence[Aggregation]) -> dict[str, Any]:
@@ -110,23 +199,37 @@ def _numbers(items: Sequence[Any], aggregations: Sequence[Aggregation]) -> dict[
             numbers[aggregation.name] = len(items)
             continue
         values = [value for item in items if (value := read_path(item, aggregation.field)) is not None]
-        numbers[aggregation.name] = _number(aggregation.function, values)
+        numbers[aggregation.name] = _number(aggregation, values)
     return numbers
 
 
-def _number(function: str, values: list[Any]) -> Any:
-    match function:
-        case "count":
-            return len(values)
-        case "count_distinct":
-            return len({repr(value) for value in values})
-        case _ if not values:
-            return None
-        case "sum":
-            return sum(values[1:], values[0])
-        case "avg":
-            return sum(values[1:], values[0]) / len(values)
-        case "min":
-            return min(values)
-        case _:
-            return max(values)
+def _number(aggregation: Aggregation, values: list[Any]) -> Any:
+    field = aggregation.field
+    if aggregation.function == "count":
+        return len(values)
+    if aggregation.function == "count_distinct":
+        return len(unique(values))
+    if not values:
+        return None
+    if aggregation.function in {"min", "max"}:
+        keys = [sort_key(value, field) for value in values]
+        check_one_kind(keys, field)
+        wanted = min(keys) if aggregation.function == "min" else max(keys)
+        return values[keys.index(wanted)]
+    total = _sum(values, field)
+    return total if aggregation.function == "sum" else total / len(values)
+
+
+def _sum(values: list[Any], field: str) -> Any:
+    """Exact: rounding is for who prints it."""
+    if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
+        return sum(values)
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return math.fsum(values)
+    if all(isinstance(value, int | Decimal) and not isinstance(value, bool) for value in values):
+        with decimal.localcontext(prec=1000):
+            return sum(values, Decimal(0))
+    if all(isinstance(value, timedelta) for value in values):
+        return sum(values, timedelta())
+    kinds = ", ".join(sorted({type(value).__name__ for value in values}))
+    raise FieldNotQueryableError(field, f"sum and avg need numbers of one kind, found {kinds}")
