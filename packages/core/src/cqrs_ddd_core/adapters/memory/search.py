@@ -89,7 +89,7 @@ class InMemorySearch[T](SearchResult[Any]):
     @override
     async def groups(self) -> Sequence[Mapping[str, Any]]:
         fields = self._options.group_by
-        rows: list[dict[str, Any]] = [
+        rows: list[Mapping[str, Any]] = [
             {
                 **dict(zip(fields, values, strict=True)),
                 **_numbers(items, self._options.aggregations_of),
@@ -137,9 +137,10 @@ def _in_order[R](
     if not orderings:
         return items
     fields = [ordering.field for ordering in orderings]
-    keyed = [([_key(read(item, field), field) for field in fields], item) for item in items]
+    keyed: list[tuple[list[_Key], R]] = [([_key(read(item, field), field) for field in fields], item) for item in items]
     for place, field in enumerate(fields):
-        check_one_kind((key for keys, _ in keyed if (key := keys[place]) is not None), field)
+        column = (keys[place] for keys, _ in keyed)
+        check_one_kind((key for key in column if key is not None), field)
     if after is not None:
         border = [
             _border(value, field, keyed, place) for place, (value, field) in enumerate(zip(after, fields, strict=True))
