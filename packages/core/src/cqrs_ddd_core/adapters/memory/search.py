@@ -146,7 +146,9 @@ def _in_order[R](
             _border(value, field, keyed, place) for place, (value, field) in enumerate(zip(after, fields, strict=True))
         ]
         keyed = [pair for pair in keyed if _compare(orderings, pair[0], border) > 0]
-    keyed.sort(key=functools.cmp_to_key(lambda left, right: _compare(orderings, left[0], right[0])))
+    compare: Callable[[Sequence[_Key], Sequence[_Key]], int] = functools.partial(_compare, orderings)
+    by_keys = functools.cmp_to_key(compare)
+    keyed.sort(key=lambda pair: by_keys(pair[0]))
     return [item for _, item in keyed]
 
 
