@@ -232,7 +232,7 @@ def _to_number(value: Any) -> int | float | Decimal:
         return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise _wanted("a number", value)
-    if not isinstance(value, int) and not math.isfinite(value):
+    if not (value.is_finite() if isinstance(value, Decimal) else isinstance(value, int) or math.isfinite(value)):
         raise _wanted("a finite number", value)
     return value
 
