@@ -4,6 +4,9 @@ Every operation has a dotted name (``uow.commit``, ``event.dispatch.OrderCreated
 operation: it is called with the name, the attributes and a function that goes on, and must return what that returns.
 Hooks belong to the process, not to a task or a context: one installed at start-up sees every request. With no hook
 registered an operation costs one truth test.
+
+Hooks watch; they do not decide. The operation runs exactly once, and what it returns or raises is what its caller
+gets, whatever a hook does: one that fails is logged, one that forgets to go on is passed over.
 """
 
 from __future__ import annotations
@@ -32,7 +35,10 @@ type Attributes = Mapping[str, Any]
 
 @runtime_checkable
 class InstrumentationHook(Protocol):
-    """Wraps one operation. It awaits ``next_handler()`` exactly once and returns its result."""
+    """Wraps one operation. It awaits ``next_handler()`` exactly once and returns its result, or raises what it raises.
+
+    An error of its own is logged and changes nothing for the operation.
+    """
 
     async def __call__(
         self, operation: str, attributes: Attributes, next_handler: Callable[[], Awaitable[Any]], /
@@ -49,8 +55,10 @@ class HookRegistration:
     operations: tuple[str, ...] = ("*",)
     """Patterns of operation names, with ``*``: ``"uow.*"``."""
     message_types: tuple[type, ...] = ()
-    """Only operations on these message classes; empty for all. Operations without a message always match."""
+    """Only operations on these message classes and their subclasses; empty for all. Operations without a message always
+    match."""
     predicate: Callable[[str, Attributes], bool] | None = None
+    """Asked last. One that raises is logged, and the hook does not see the operation."""
     enabled: bool = True
     _names: dict[str, bool] = field(default_factory=dict[str, bool], init=False, repr=False)
 
@@ -67,9 +75,19 @@ class HookRegistration:
             return False
         if self.message_types:
             message_type = attributes.get("message_type")
-            if message_type is not None and message_type not in self.message_types:
+            if message_type is not None and not _is_one_of(message_type, self.message_types):
                 return False
-        return self.predicate is None or self.predicate(operation, attributes)
+        if self.predicate is None:
+            return True
+        try:
+            return self.predicate(operation, attributes)
+        except Exception:
+            logger.exception("The predicate of the instrumentation hook %r failed on %s", self.hook, operation)
+            return False
+
+
+def _is_one_of(message_type: Any, wanted: tuple[type, ...]) -> bool:
+    return isinstance(message_type, type) and issubclass(message_type, wanted)
 
 
 class HookRegistry:
@@ -77,6 +95,8 @@ class HookRegistry:
 
     def __init__(self) -> None:
         self._registrations: tuple[HookRegistration, ...] = ()
+        self.active = False
+        """Whether any hook is registered; the quickest way to ask."""
 
     def __bool__(self) -> bool:
         return bool(self._registrations)
@@ -105,30 +125,72 @@ class HookRegistry:
         )
         others = [known for known in self._registrations if known.hook is not hook]
         self._registrations = tuple(sorted([*others, registration], key=lambda known: known.priority))
+        self.active = True
         return registration
 
     def unregister(self, hook: InstrumentationHook) -> None:
         """Take ``hook`` out; nothing happens when it is not registered."""
         self._registrations = tuple(known for known in self._registrations if known.hook is not hook)
+        self.active = bool(self._registrations)
 
     def clear(self) -> None:
         self._registrations = ()
+        self.active = False
 
     async def execute_all[R](
         self, operation: str, attributes: Attributes, next_handler: Callable[[], Awaitable[R]]
     ) -> R:
-        """Run ``next_handler`` inside every hook that matches, and return its result."""
+        """Run ``next_handler`` inside every hook that matches, once; return what it returns, raise what it raises."""
         call: Callable[[], Awaitable[Any]] = next_handler
         for registration in reversed(self._registrations):
             if registration.matches(operation, attributes):
-                call = _wrapped(registration.hook, operation, attributes, call)
-        return await call()
+                call = _Watched(registration.hook, operation, attributes, call)
+        return await call()  # type: ignore[no-any-return]  # what next_handler returns
 
 
-def _wrapped(
-    hook: InstrumentationHook, operation: str, attributes: Attributes, call: Callable[[], Awaitable[Any]]
-) -> Callable[[], Awaitable[Any]]:
-    return lambda: hook(operation, attributes, call)
+class _Watched:
+    """An operation inside one hook. What the hook does cannot change what comes of the operation."""
+
+    __slots__ = ("_attributes", "_ended", "_error", "_hook", "_next", "_operation", "_result", "_started")
+
+    def __init__(
+        self, hook: InstrumentationHook, operation: str, attributes: Attributes, next: Callable[[], Awaitable[Any]]
+    ) -> None:
+        self._hook, self._operation, self._attributes, self._next = hook, operation, attributes, next
+        self._started = self._ended = False
+        self._result: Any = None
+        self._error: BaseException | None = None
+
+    async def __call__(self) -> Any:
+        try:
+            await self._hook(self._operation, self._attributes, self._go_on)
+        except Exception as error:
+            if error is not self._error:
+                logger.exception("The instrumentation hook %r failed on %s", self._hook, self._operation)
+        if not self._started:
+            logger.warning("The instrumentation hook %r did not go on with %s", self._hook, self._operation)
+            return await self._next()
+        if not self._ended:
+            raise RuntimeError(f"The instrumentation hook {self._hook!r} returned before {self._operation} had ended.")
+        if self._error is not None:
+            try:
+                raise self._error
+            finally:
+                self._error = None  # an error that holds who raised it keeps all of its frames alive
+        return self._result
+
+    async def _go_on(self) -> Any:
+        if self._started:
+            raise RuntimeError(f"A hook awaits next_handler once; {self._operation} is not run again.")
+        self._started = True
+        try:
+            self._result = await self._next()
+        except BaseException as error:
+            self._error = error
+            raise
+        finally:
+            self._ended = True
+        return self._result
 
 
 _registry = HookRegistry()
@@ -141,7 +203,7 @@ def get_hook_registry() -> HookRegistry:
 
 def set_hook_registry(registry: HookRegistry) -> HookRegistry:
     """Replace the registry of this process and return the former one (for tests)."""
-    global _registry  # noqa: PLW0603 - one registry per process is the point
+    global _registry
     former, _registry = _registry, registry
     return former
 
