@@ -7,10 +7,12 @@
     │   ├── NotFoundError
     │   │   ├── EntityNotFoundError
     │   │   └── BlobNotFoundError
-    │   └── InvariantViolationError
+    │   ├── InvariantViolationError
+    │   └── IllegalTransitionError        a state machine was asked for a step it does not have
     ├── ConcurrencyError                  somebody else was there at the same time
     │   ├── OptimisticConcurrencyError    another writer saved first
     │   ├── IdempotencyConflictError      the same key, for a different message or at the same time
+    │   │   └── IdempotencyKeyReusedError
     │   ├── LockAcquisitionError          the lock was not free in time
     │   ├── LockLostError                 the lock was held and is not any more
     │   └── LeaseLostError                the leased item belongs to another worker now
@@ -36,7 +38,6 @@
     ├── EventStoreError
     ├── OutboxError
     ├── TenantNotSetError                 work that needs a tenant has none
-    ├── IllegalTransitionError            a state machine was asked for a step it does not have
     ├── SpecificationError                a rule cannot be built or used as it is; ``to_dict()`` for answers
     │   ├── FieldPathError                the path of a field is ill-formed
     │   ├── FieldNotFoundError            the type has no such field
@@ -72,6 +73,7 @@ __all__ = [
     "HandlerResultError",
     "HandlerTimeoutError",
     "IdempotencyConflictError",
+    "IdempotencyKeyReusedError",
     "IllegalTransitionError",
     "InfrastructureError",
     "InvalidPayloadError",
@@ -184,6 +186,10 @@ class IdempotencyConflictError(ConcurrencyError):
 
     def __str__(self) -> str:
         return f"Idempotency key {self.key!r}: {self.reason}"
+
+
+class IdempotencyKeyReusedError(IdempotencyConflictError):
+    """An idempotency key was used for two different messages. A mistake of the sender: trying again does not help."""
 
 
 class LockAcquisitionError(ConcurrencyError):
