@@ -71,13 +71,16 @@ class InMemoryEventStore(IEventStore):
         if not hooks:
             return self._append(appends)
         types = {event.aggregate_type for append in appends for event in append.events}
-        attributes = {"event_count": sum(len(append.events) for append in appends), "aggregate.types": sorted(types)}
-        name = next(iter(types)) if len(types) == 1 else "several"
+        aggregate_type = next(iter(types)) if len(types) == 1 else "several"
+        attributes = {
+            "aggregate.type": aggregate_type,
+            "event_count": sum(len(append.events) for append in appends),
+        }
 
         async def append() -> Sequence[StoredEvent]:
             return self._append(appends)
 
-        return await hooks.execute_all(f"event_store.append.{name}", attributes, append)
+        return await hooks.execute_all(f"event_store.append.{aggregate_type}", attributes, append)
 
     async def read_stream(
         self,
