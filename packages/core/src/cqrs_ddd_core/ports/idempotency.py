@@ -23,6 +23,8 @@ class IdempotencyRecord:
     """A digest of the message's content: the same key with another content is a mistake of the sender."""
     result: Any
     """The result as JSON values."""
+    response: dict[str, Any] = field(default_factory=dict[str, Any])
+    """What else the response said, as JSON values: its class and further fields. Empty for a plain response."""
     events: Sequence[StoredEvent] = ()
     correlation_id: str | None = None
     causation_id: str | None = None
@@ -35,7 +37,7 @@ class IIdempotencyStore(Protocol):
     """Answers by key, in the current tenant."""
 
     async def find(self, key: str) -> IdempotencyRecord | None:
-        """The answer that was committed under this key, or None."""
+        """The answer that was committed under this key, or saved in the open unit of work; None when there is none."""
         ...
 
     async def save(self, record: IdempotencyRecord) -> None:

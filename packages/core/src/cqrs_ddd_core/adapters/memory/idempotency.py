@@ -22,8 +22,9 @@ _ANSWERS = "idempotency.answers"
 @dataclass(frozen=True, slots=True)
 class _Answer:
     record: IdempotencyRecord
-    """Without result, payloads and metadata, which are kept as text: nobody can change them from outside."""
+    """Without result, response, payloads and metadata, which are kept as text: nobody can change them from outside."""
     result: str
+    response: str
     payloads: str
     """Payload and metadata of each event."""
 
@@ -32,7 +33,7 @@ class _Answer:
             replace(event, payload=payload, metadata=metadata)
             for event, (payload, metadata) in zip(self.record.events, from_json(self.payloads), strict=True)
         )
-        return replace(self.record, result=from_json(self.result), events=events)
+        return replace(self.record, result=from_json(self.result), response=from_json(self.response), events=events)
 
 
 class InMemoryIdempotencyStore(IIdempotencyStore):
@@ -79,8 +80,11 @@ def _answer(record: IdempotencyRecord) -> _Answer:
         for event in record.events
     )
     return _Answer(
-        record=replace(record, result=None, events=events, created_at=as_utc(record.created_at, "created_at")),
+        record=replace(
+            record, result=None, response={}, events=events, created_at=as_utc(record.created_at, "created_at")
+        ),
         result=to_json(record.result, kind="answer", name=record.message_type, field="result"),
+        response=to_json(record.response, kind="answer", name=record.message_type, field="response"),
         payloads=to_json(
             [(event.payload, event.metadata) for event in record.events],
             kind="answer",

@@ -65,6 +65,7 @@ class IdempotencyContract(TransactionalContract):
             message_type="PlaceOrder",
             fingerprint="sha256:0190",
             result={"order_id": "order-1"},
+            response={"class": "OrderPlacedResponse", "fields": {"warnings": ["late"]}},
             events=(placed, replace(placed, event_id="event-2", position=None, version=5)),
             correlation_id="request-1",
             causation_id="command-1",
