@@ -137,7 +137,10 @@ class IBackgroundJobRepository(Protocol):
         ...
 
     async def purge(self, *, finished_before: datetime, limit: int = 1000) -> int:
-        """Remove at most ``limit`` COMPLETED and CANCELLED jobs of all tenants by ``finished_at``; how many that were."""
+        """Remove at most ``limit`` COMPLETED and CANCELLED jobs of all tenants that have an earlier ``finished_at``.
+
+        Returns how many that were. FAILED jobs stay: somebody has to look at them.
+        """
         ...
 
     async def wait_for_jobs(self, timeout: timedelta) -> bool:

@@ -95,5 +95,8 @@ class ICommandSchedule(Protocol):
         ...
 
     async def purge(self, *, finished_before: datetime, limit: int = 1000) -> int:
-        """Remove at most ``limit`` DONE and CANCELLED entries of all tenants that were last saved before a time; how many."""
+        """Remove at most ``limit`` DONE and CANCELLED entries of all tenants that were last saved before a time.
+
+        Returns how many that were.
+        """
         ...

@@ -101,8 +101,8 @@ class ISagaRepository(Protocol):
         ...
 
     async def purge(self, *, finished_before: datetime, limit: int = 1000) -> int:
-        """Remove at most ``limit`` terminal instances of all tenants that were last saved before a time; how many.
+        """Remove at most ``limit`` terminal instances of all tenants that were last saved before a time.
 
-        One that has a ``wake_at`` has something to do, and stays.
+        Returns how many that were. One that has a ``wake_at`` has something to do, and stays.
         """
         ...

@@ -116,11 +116,13 @@ class AggregateCache[T: AggregateRoot[Any]]:
         try:
             text = entity.model_dump_json(by_alias=True, round_trip=True, warnings="error")
             back = aggregate_type.model_validate_json(text)
+            if back.__class__ is entity.__class__ and back.__dict__ == entity.__dict__:
+                return text
         except Exception as error:  # noqa: BLE001 - validators are the user's, and may raise anything
-            return self._refuse(aggregate_type, f"it does not come back from JSON: {error}")
-        if back.__class__ is not entity.__class__ or back.__dict__ != entity.__dict__:
-            return self._refuse(aggregate_type, "it comes back from JSON as something else")
-        return text
+            self._refuse(aggregate_type, f"it does not come back from JSON: {error}")
+        else:
+            self._refuse(aggregate_type, "it comes back from JSON as something else")
+        return None
 
     def _refuse(self, aggregate_type: type[T], reason: str) -> None:
         if not self._has_refused:
