@@ -145,7 +145,7 @@ def _model_reader(cls: type[BaseModel], name: str) -> _Reader:
         return lambda value: step(value.root)
     if name in cls.model_fields:
         return lambda value: value.__dict__.get(name)
-    if _is_descriptor_of_a_value(inspect.getattr_static(cls, name, None)):
+    if not hasattr(BaseModel, name) and _is_descriptor_of_a_value(inspect.getattr_static(cls, name, None)):
         return functools.partial(_read_attribute, name=name)
     return functools.partial(_read_extra, name=name)
 

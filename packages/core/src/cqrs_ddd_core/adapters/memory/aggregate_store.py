@@ -10,6 +10,7 @@ from cqrs_ddd_core.adapters.memory.search import InMemorySearch, check_fields
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.domain.state import dump_state, load_state
+from cqrs_ddd_core.domain.value_typing import check_specification
 from cqrs_ddd_core.ports.query_options import QueryOptions
 from cqrs_ddd_core.ports.search_result import SearchResult
 from cqrs_ddd_core.primitives.exceptions import OptimisticConcurrencyError
@@ -77,6 +78,9 @@ class InMemoryAggregateStore[T: AggregateRoot[Any], ID]:
         return True
 
     def search(self, options: QueryOptions, /) -> SearchResult[Any]:
+        if options.specification is not None:
+            # A database would refuse what does not fit the type; evaluated in memory it would only find nothing.
+            check_specification(options.specification, self._type)
         check_fields(self._type, options)
         return InMemorySearch[T](self._all, options)
 
