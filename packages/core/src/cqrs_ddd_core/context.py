@@ -8,7 +8,7 @@ inherits it (it is a ``ContextVar``); it is never inherited by the next message 
 from __future__ import annotations
 
 import functools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Any, NamedTuple
@@ -67,7 +67,7 @@ def reset_context(token: Token[MessageContext]) -> None:
 
 
 @contextmanager
-def use_context(**changes: str | None) -> Iterator[MessageContext]:
+def use_context(**changes: str | None) -> Generator[MessageContext]:
     """Change parts of the context within the block, then put the former context back.
 
     Takes the names of ``MessageContext``: ``with use_context(tenant_id="acme", user_id="ada"):``.
@@ -118,7 +118,7 @@ def is_system_tenant() -> bool:
 
 
 @contextmanager
-def with_tenant_context(tenant_id: str) -> Iterator[MessageContext]:
+def with_tenant_context(tenant_id: str) -> Generator[MessageContext]:
     """Let the block belong to ``tenant_id``. Also usable around ``await``: the block is the same task."""
     if not tenant_id:
         raise ValueError("A tenant id is a text that is not empty.")

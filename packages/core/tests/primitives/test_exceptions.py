@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cqrs_ddd_core import primitives
 from cqrs_ddd_core.primitives import exceptions
 from cqrs_ddd_core.primitives.exceptions import CQRSDDDError, ValidationError, close_matches
 from cqrs_ddd_core.primitives.locking import ResourceIdentifier
@@ -109,3 +110,9 @@ def test_names_that_are_near_are_suggested_and_else_the_known_ones_are_listed() 
     assert close_matches("xyz", ["orders", "payments"]) == " Known: orders, payments."
     assert close_matches("xyz", []) == ""
     assert close_matches("zzz", [f"name{number:02}" for number in range(20)]).endswith("name09, ….")
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
+def test_every_error_is_importable_from_the_room(error: type[CQRSDDDError]) -> None:
+    assert error.__name__ in primitives.__all__
+    assert getattr(primitives, error.__name__) is error

@@ -59,10 +59,10 @@ class Specification[T](ABC):
         raise SpecificationNotSupportedError("JSON", self.__class__.__name__, "it is a rule in Python code")
 
     def __and__(self, other: ISpecification[T]) -> AndSpecification[T]:
-        return AndSpecification(self, other)
+        return AndSpecification(self, other) if _is_rule(other) else NotImplemented
 
     def __or__(self, other: ISpecification[T]) -> OrSpecification[T]:
-        return OrSpecification(self, other)
+        return OrSpecification(self, other) if _is_rule(other) else NotImplemented
 
     def __invert__(self) -> NotSpecification[T]:
         return NotSpecification(self)
@@ -72,9 +72,14 @@ class Specification[T](ABC):
         return AndSpecification(self, other)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Specification) or other.__class__ is not self.__class__:
+        if other.__class__ is not self.__class__:
             return NotImplemented
-        return self is other or (_shape(self) is not None and _shape(self) == _shape(other))  # pyright: ignore[reportUnknownArgumentType]
+        if self is other:
+            return True
+        assert isinstance(other, Specification)  # of the same class
+        mine, others = _shape(self), _shape(other)  # pyright: ignore[reportUnknownArgumentType]
+        # Not the dicts themselves: to Python 1 and True are equal, to a database they are not.
+        return mine is not None and others is not None and repr(mine) == repr(others)
 
     def __hash__(self) -> int:
         return hash(self.__class__)
@@ -87,9 +92,20 @@ def _shape(specification: ISpecification[Any]) -> Mapping[str, Any] | None:
         return None
 
 
+def _is_rule(value: object) -> bool:
+    """Whether it can be part of a rule. A class has the methods of its objects, and is none."""
+    return isinstance(value, ISpecification) and not isinstance(value, type)
+
+
+def _rule[T](value: ISpecification[T]) -> ISpecification[T]:
+    if not _is_rule(value):
+        raise TypeError(f"A specification is wanted, found {value!r}.")
+    return value
+
+
 class _Composite[T](Specification[T]):
     def __init__(self, *specifications: ISpecification[T]) -> None:
-        self.specifications = specifications
+        self.specifications = tuple(_rule(part) for part in specifications)
 
     def __repr__(self) -> str:
         return f"{self.__class__.__name__}({', '.join(map(repr, self.specifications))})"
@@ -131,7 +147,7 @@ class NotSpecification[T](Specification[T]):
     """This does not hold."""
 
     def __init__(self, specification: ISpecification[T]) -> None:
-        self.specification = specification
+        self.specification = _rule(specification)
 
     def __repr__(self) -> str:
         return f"NotSpecification({self.specification!r})"

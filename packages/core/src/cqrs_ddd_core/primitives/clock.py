@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Protocol, runtime_checkable
@@ -41,7 +41,7 @@ def set_clock(clock: IClock) -> None:
 
 
 @contextmanager
-def use_clock[ClockT: IClock](clock: ClockT) -> Iterator[ClockT]:
+def use_clock[ClockT: IClock](clock: ClockT) -> Generator[ClockT]:
     """Replace the clock of this process within the block, then put the former one back."""
     former = get_clock()
     set_clock(clock)

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
@@ -78,7 +78,7 @@ def set_id_generator(generator: IIDGenerator) -> None:
 
 
 @contextmanager
-def use_id_generator[GeneratorT: IIDGenerator](generator: GeneratorT) -> Iterator[GeneratorT]:
+def use_id_generator[GeneratorT: IIDGenerator](generator: GeneratorT) -> Generator[GeneratorT]:
     """Replace the generator of this process within the block, then put the former one back."""
     former = get_id_generator()
     set_id_generator(generator)
