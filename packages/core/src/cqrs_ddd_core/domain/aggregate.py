@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr
 
+from cqrs_ddd_core.context import current_context
 from cqrs_ddd_core.domain.event import DomainEvent
 from cqrs_ddd_core.domain.type_name import ClassCatalogue, plural, snake_case
 from cqrs_ddd_core.primitives.exceptions import CollectionError, close_matches
@@ -26,6 +27,8 @@ __all__ = [
     "pending_events",
     "persisted_version",
     "restore_state",
+    "unsaved_events",
+    "withdraw_last_event",
 ]
 
 known_collections: ClassCatalogue[AggregateRoot[Any]]
@@ -35,7 +38,9 @@ known_collections: ClassCatalogue[AggregateRoot[Any]]
 RESERVED_COLLECTION_NAMES = frozenset(
     {
         "activate",
+        "aggregate_stores",
         "aggregates",
+        "ambient",
         "begun",
         "check_open",
         "closed",
@@ -46,11 +51,13 @@ RESERVED_COLLECTION_NAMES = frozenset(
         "flush",
         "has_seen",
         "is_removed",
+        "kept_event_ids",
         "known",
         "memory",
         "on_commit",
         "owner",
         "pending_events",
+        "provide_store",
         "read_only",
         "remove",
         "repository",
@@ -93,6 +100,8 @@ class AggregateRoot[ID: (str, int, UUID)](BaseModel):
     _version: int = PrivateAttr(default=0)
     _persisted_version: int = PrivateAttr(default=0)
     _domain_events: list[DomainEvent] = PrivateAttr(default_factory=list[DomainEvent])
+    # Not emptied by collect_events: a store that keeps the aggregate as its events writes them when it is saved.
+    _unsaved_events: list[DomainEvent] = PrivateAttr(default_factory=list[DomainEvent])
 
     def __init__(self, /, id_generator: IIDGenerator | None = None, **data: Any) -> None:
         """Build from fields. A missing ``id`` comes from ``id_generator``; ``_version`` presets the version."""
@@ -140,22 +149,29 @@ class AggregateRoot[ID: (str, int, UUID)](BaseModel):
         return self.__pydantic_private__["_version"]  # type: ignore[index, no-any-return]  # three times as fast
 
     def add_event(self, event: DomainEvent) -> None:
-        """Record what has happened. The event gets this aggregate's id, type and next version where it has none."""
+        """Record what has happened. The event gets the next version of this aggregate.
+
+        Where it has none yet it gets the aggregate's id and type, and correlation and causation of the current work.
+        """
         private: Any = self.__pydantic_private__
         private["_version"] = version = private["_version"] + 1
-        private["_domain_events"].append(
-            event.with_envelope(
-                aggregate_id=str(self.id) if event.aggregate_id is None else event.aggregate_id,
-                aggregate_type=self.aggregate_type if event.aggregate_type is None else event.aggregate_type,
-                aggregate_version=version,
-            )
+        context = current_context()
+        event = event.with_envelope(
+            aggregate_id=str(self.id) if event.aggregate_id is None else event.aggregate_id,
+            aggregate_type=self.aggregate_type if event.aggregate_type is None else event.aggregate_type,
+            aggregate_version=version,
+            correlation_id=context[0] if event.correlation_id is None else event.correlation_id,
+            causation_id=context[1] if event.causation_id is None else event.causation_id,
         )
+        private["_domain_events"].append(event)
+        private["_unsaved_events"].append(event)
 
     @override
     def __copy__(self) -> Self:
         # pydantic shares the values of private attributes between copies: an event would be added to both.
         copied = super().__copy__()
         copied._domain_events = list(self._domain_events)
+        copied._unsaved_events = list(self._unsaved_events)
         return copied
 
     def collect_events(self) -> list[DomainEvent]:
@@ -196,6 +212,9 @@ def aggregate_for_collection(
     )
 
 
+_EVENT_LISTS = frozenset({"_domain_events", "_unsaved_events"})
+
+
 class AggregateState(NamedTuple):
     """A copy of everything in an aggregate, to go back to."""
 
@@ -217,7 +236,7 @@ def capture_state(aggregate: AggregateRoot[Any]) -> AggregateState:
         set(aggregate.__pydantic_fields_set__),
         copy.deepcopy(aggregate.__pydantic_extra__, memo),
         {
-            name: list(value) if name == "_domain_events" else _copied_if_possible(value, memo)
+            name: list(value) if name in _EVENT_LISTS else _copied_if_possible(value, memo)
             for name, value in private.items()
         },
     )
@@ -254,10 +273,25 @@ def pending_events(aggregate: AggregateRoot[Any]) -> tuple[DomainEvent, ...]:
     return tuple(aggregate.__pydantic_private__["_domain_events"])  # type: ignore[index]
 
 
+def unsaved_events(aggregate: AggregateRoot[Any]) -> tuple[DomainEvent, ...]:
+    """The events since the last commit, oldest first, whether or not somebody has collected them."""
+    return tuple(aggregate.__pydantic_private__["_unsaved_events"])  # type: ignore[index]
+
+
+def withdraw_last_event(aggregate: AggregateRoot[Any]) -> None:
+    """Undo the last ``add_event``, directly after it: the event was not recorded after all."""
+    private: Any = aggregate.__pydantic_private__
+    private["_version"] -= 1
+    private["_domain_events"].pop()
+    private["_unsaved_events"].pop()
+
+
 def mark_persisted(aggregate: AggregateRoot[Any], version: int) -> None:
     """Note that the store has this object at ``version``; 0 for none. Called after loading and saving."""
     private: Any = aggregate.__pydantic_private__
     private["_version"] = private["_persisted_version"] = version
+    if private["_unsaved_events"]:
+        private["_unsaved_events"] = []
 
 
 def mark_written(aggregate: AggregateRoot[Any], version: int) -> None:

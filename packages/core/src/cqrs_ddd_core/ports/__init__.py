@@ -1,6 +1,6 @@
 """What the toolkit needs from outside, as promises in words. Every port has an adapter in memory."""
 
-from cqrs_ddd_core.ports.aggregate_store import IAggregateStore
+from cqrs_ddd_core.ports.aggregate_store import AggregateStoreFactory, AggregateStores, IAggregateStore
 from cqrs_ddd_core.ports.background_job import BackgroundJobRecord, BackgroundJobStatus, IBackgroundJobRepository
 from cqrs_ddd_core.ports.blob import BlobInfo, IBlobStorage
 from cqrs_ddd_core.ports.bus import ICommandBus, IQueryBus
@@ -26,7 +26,7 @@ from cqrs_ddd_core.ports.saga import ISagaRepository, SagaRecord, SagaStatus
 from cqrs_ddd_core.ports.search_result import SearchResult
 from cqrs_ddd_core.ports.snapshot import ISnapshotStore, Snapshot
 from cqrs_ddd_core.ports.undo import IUndoTokenRepository, UndoToken, UndoTokenStatus
-from cqrs_ddd_core.ports.unit_of_work import ITransactional, UnitOfWork
+from cqrs_ddd_core.ports.unit_of_work import ITransactional, IUnitOfWorkSource, UnitOfWork
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
 from cqrs_ddd_core.ports.validator import IValidator
 from cqrs_ddd_core.ports.worker import IBackgroundWorker
@@ -34,6 +34,8 @@ from cqrs_ddd_core.ports.worker import IBackgroundWorker
 __all__ = [
     "ANY_VERSION",
     "NO_STREAM",
+    "AggregateStoreFactory",
+    "AggregateStores",
     "Aggregation",
     "BackgroundJobRecord",
     "BackgroundJobStatus",
@@ -68,6 +70,7 @@ __all__ = [
     "ISnapshotStore",
     "ITransactional",
     "IUndoTokenRepository",
+    "IUnitOfWorkSource",
     "IUpcasterRegistry",
     "IValidator",
     "IdempotencyRecord",

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from cqrs_ddd_core.ports.query_options import QueryOptions
 from cqrs_ddd_core.ports.search_result import SearchResult
 
-__all__ = ["IAggregateStore"]
+if TYPE_CHECKING:
+    from cqrs_ddd_core.domain.aggregate import AggregateRoot
+    from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
+
+__all__ = ["AggregateStoreFactory", "AggregateStores", "IAggregateStore", "keeps_events"]
+
+type AggregateStoreFactory = Callable[[UnitOfWork], IAggregateStore[Any, Any]]
+"""Makes the store of one aggregate class for one unit of work."""
+type AggregateStores = Mapping[type[AggregateRoot[Any]], AggregateStoreFactory]
+"""The aggregate classes that are not kept in the usual way, and what keeps them."""
 
 
 @runtime_checkable
@@ -17,6 +26,9 @@ class IAggregateStore[T, ID](Protocol):
 
     Identity, tracking, versions and the order of writes are settled above it. Everything here happens in the
     transaction of the unit of work that made this object, and in the current tenant.
+
+    A store that keeps aggregates as their events says so with an attribute ``keeps_events = True``. It is asked to
+    write only when there are new events (``unsaved_events``), and appends those behind ``expected_version``.
     """
 
     async def fetch(self, entity_id: ID, /) -> T | None:
@@ -41,3 +53,8 @@ class IAggregateStore[T, ID](Protocol):
     def search(self, options: QueryOptions, /) -> SearchResult[Any]:
         """The search, not yet run. Its items are new objects, or dicts when ``options.fields`` is set."""
         ...
+
+
+def keeps_events(store: IAggregateStore[Any, Any]) -> bool:
+    """Whether this store keeps aggregates as their events, and so appends the events itself."""
+    return getattr(store, "keeps_events", False) is True

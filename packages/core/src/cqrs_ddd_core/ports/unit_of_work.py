@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Iterable
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from inspect import isawaitable
 from types import TracebackType
@@ -23,10 +23,16 @@ from cqrs_ddd_core.domain.aggregate import (
     pending_events,
     persisted_version,
     restore_state,
+    unsaved_events,
 )
 from cqrs_ddd_core.domain.event import DomainEvent
 from cqrs_ddd_core.instrumentation import get_hook_registry
-from cqrs_ddd_core.ports.aggregate_store import IAggregateStore
+from cqrs_ddd_core.ports.aggregate_store import (
+    AggregateStoreFactory,
+    AggregateStores,
+    IAggregateStore,
+    keeps_events,
+)
 from cqrs_ddd_core.ports.repository import IRepository
 from cqrs_ddd_core.primitives.exceptions import (
     CollectionError,
@@ -39,6 +45,7 @@ from cqrs_ddd_core.primitives.exceptions import (
 __all__ = [
     "CommitCallback",
     "ITransactional",
+    "IUnitOfWorkSource",
     "UnitOfWork",
     "ambient_uow",
     "check_aggregates",
@@ -110,6 +117,8 @@ class UnitOfWork(ABC):
     """It was open in an ``async with`` that is over."""
     aggregates: tuple[type[AggregateRoot[Any]], ...] | None = None
     """Where names of collections are looked up; None for all aggregate classes of the process."""
+    aggregate_stores: AggregateStores | None = None
+    """What keeps the aggregates of some classes in another way than the adapter does. Set before first use."""
 
     seen: dict[_Key, AggregateRoot[Any]] | None = None
     """What was loaded or added, by class, id and tenant; None while there is nothing. For mediator and adapters."""
@@ -315,6 +324,17 @@ class UnitOfWork(ABC):
         if began:
             await self._release(mark)
 
+    @contextmanager
+    def ambient(self) -> Generator[None]:
+        """Let adapters that join the open unit of work join this one within the block. For stores that use ports."""
+        task, self.task = self.task, _current_task()
+        token = ambient_uow.set(self)
+        try:
+            yield
+        finally:
+            ambient_uow.reset(token)
+            self.task = task
+
     # ------------------------------------------------------------------ repositories
 
     def repository[T: AggregateRoot[Any]](self, aggregate_type: type[T]) -> IRepository[T, Any]:
@@ -343,8 +363,18 @@ class UnitOfWork(ABC):
             self._stores = {}
         found = self._stores.get(aggregate_type)
         if found is None:
-            found = self._stores[aggregate_type] = self._open_store(aggregate_type)
+            factory = None if self.aggregate_stores is None else self.aggregate_stores.get(aggregate_type)
+            found = self._open_store(aggregate_type) if factory is None else factory(self)
+            self._stores[aggregate_type] = found
         return found
+
+    def provide_store(
+        self, aggregate_type: type[AggregateRoot[Any]], factory: AggregateStoreFactory
+    ) -> IAggregateStore[Any, Any]:
+        """The store of these aggregates, made by ``factory`` when there is none yet. For repositories of their own."""
+        if self.aggregate_stores is None or aggregate_type not in self.aggregate_stores:
+            self.aggregate_stores = {**(self.aggregate_stores or {}), aggregate_type: factory}
+        return self.store(aggregate_type)
 
     # ------------------------------------------------------------------ what it has seen (for repositories)
 
@@ -438,8 +468,11 @@ class UnitOfWork(ABC):
             if aggregate.version <= expected and not (self._added and key in self._added):
                 continue
             version = aggregate.version
-            if version <= expected and not written:  # the first time, or the first after a removal
-                version = expected + 1
+            if version <= expected:
+                if keeps_events(self.store(key[0])):
+                    continue  # its events are all that is kept of it
+                if not written:  # the first time, or the first after a removal
+                    version = expected + 1
             await self._write(key, aggregate, expected, version)
             mark_written(aggregate, version)
             if self._written is None:
@@ -458,6 +491,18 @@ class UnitOfWork(ABC):
         """The events that are left in the objects it has seen, in the order they were seen; they stay there."""
         return [event for aggregate in self._emitters() for event in pending_events(aggregate)]
 
+    def kept_event_ids(self) -> Collection[str]:
+        """The events since the last commit that the stores of their aggregates append: no sink has to store them."""
+        if self.aggregate_stores is None or self.seen is None:
+            return ()
+        kept = {key[0] for key in self.seen if keeps_events(self.store(key[0]))}
+        return {
+            event.event_id
+            for key, aggregate in self.seen.items()
+            if key[0] in kept
+            for event in unsaved_events(aggregate)
+        }
+
     def collect_events(self) -> list[DomainEvent]:
         """Take the events that are left in the objects it has seen."""
         return [event for aggregate in self._emitters() for event in aggregate.collect_events()]
@@ -465,6 +510,15 @@ class UnitOfWork(ABC):
     def _emitters(self) -> Iterable[AggregateRoot[Any]]:
         seen = (self.seen or {}).values()
         return seen if self._replaced is None else (*self._replaced, *seen)
+
+
+@runtime_checkable
+class IUnitOfWorkSource(Protocol):
+    """An adapter that can open units of work on its database, in which it takes part."""
+
+    def open_unit_of_work(self) -> UnitOfWork:
+        """A new one, not entered yet."""
+        ...
 
 
 @runtime_checkable
@@ -479,12 +533,13 @@ class ITransactional(Protocol):
 def ensure_joined(part: object, uow: UnitOfWork, why: str) -> None:
     """Raise ``PipelineError`` unless ``part`` writes in the transaction of ``uow``; ``why`` says what depends on it."""
     name, unit = type(part).__name__, type(uow).__name__
-    if not isinstance(part, ITransactional):
+    joins: Callable[[UnitOfWork], bool] | None = getattr(part, "joins", None)
+    if joins is None:
         raise PipelineError(
             f"{name} does not say whether it takes part in a unit of work, and {why}. "
             "Give it a method joins(uow) that answers True for a unit of work in whose transaction it writes."
         )
-    if not part.joins(uow):
+    if not joins(uow):
         raise PipelineError(
             f"{name} does not write in the transaction of {unit}, and {why}. "
             f"Build both on the same database: the same store, session factory or client for {name} and for {unit}."

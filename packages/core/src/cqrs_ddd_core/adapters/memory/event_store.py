@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from cqrs_ddd_core.adapters.arguments import as_utc, at_least, tenant_of_record
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, InMemoryTransaction, resolve_store
+from cqrs_ddd_core.adapters.memory.unit_of_work import InMemoryUnitOfWork
 from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.instrumentation import get_hook_registry
@@ -62,6 +63,9 @@ class InMemoryEventStore(IEventStore):
 
     def joins(self, uow: UnitOfWork, /) -> bool:
         return resolve_store(self._store).belongs_to(uow)
+
+    def open_unit_of_work(self) -> UnitOfWork:
+        return InMemoryUnitOfWork(resolve_store(self._store))
 
     async def append(self, events: Sequence[StoredEvent], *, expected_version: int) -> Sequence[StoredEvent]:
         return await self.append_batch([StreamAppend(events=events, expected_version=expected_version)])

@@ -9,7 +9,7 @@ from cqrs_ddd_core.adapters.memory.aggregate_store import InMemoryAggregateStore
 from cqrs_ddd_core.adapters.memory.repository import InMemoryRepository
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, InMemoryTransaction, resolve_store
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
-from cqrs_ddd_core.ports.aggregate_store import IAggregateStore
+from cqrs_ddd_core.ports.aggregate_store import AggregateStores, IAggregateStore
 from cqrs_ddd_core.ports.repository import IRepository
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, check_aggregates
 
@@ -23,16 +23,22 @@ class InMemoryUnitOfWork(UnitOfWork):
     and every test that has an event loop of its own starts empty.
     """
 
+    _given: InMemoryStore | None = None
+    _transaction: InMemoryTransaction | None = None
+
     def __init__(
         self,
         store: InMemoryStore | None = None,
         *,
         aggregates: Iterable[type[AggregateRoot[Any]]] | None = None,
+        aggregate_stores: AggregateStores | None = None,
     ) -> None:
-        self._given = store
-        self._transaction: InMemoryTransaction | None = None
+        if store is not None:
+            self._given = store
         if aggregates is not None:
             self.aggregates = check_aggregates(aggregates)
+        if aggregate_stores is not None:
+            self.aggregate_stores = aggregate_stores
 
     @property
     def memory(self) -> InMemoryStore:
