@@ -1,1 +1,22 @@
-"""cqrs"""
+"""The ports of ``cqrs-ddd-core`` on PostgreSQL and SQLite, with SQLAlchemy."""
+
+from cqrs_ddd_persistence_sqlalchemy.errors import TransactionConflictError
+from cqrs_ddd_persistence_sqlalchemy.event_store import SQLAlchemyEventStore
+from cqrs_ddd_persistence_sqlalchemy.migration import current_revision, stamp, upgrade
+from cqrs_ddd_persistence_sqlalchemy.schema import create_schema, drop_schema
+from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables, metadata
+from cqrs_ddd_persistence_sqlalchemy.unit_of_work import SQLAlchemyUnitOfWork
+
+__all__ = [
+    "TABLES",
+    "SQLAlchemyEventStore",
+    "SQLAlchemyUnitOfWork",
+    "Tables",
+    "TransactionConflictError",
+    "create_schema",
+    "current_revision",
+    "drop_schema",
+    "metadata",
+    "stamp",
+    "upgrade",
+]

@@ -1,0 +1,48 @@
+"""All tables of the toolkit, in one ``MetaData``."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sqlalchemy import MetaData
+
+from cqrs_ddd_core.primitives.exceptions import ConfigurationError
+from cqrs_ddd_persistence_sqlalchemy.tables.event_store import events_table, position_sequence
+
+__all__ = ["TABLES", "Tables", "metadata"]
+
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]{0,30}")
+
+
+class Tables:
+    """The tables under one prefix and in one schema.
+
+    Adapters take ``tables=``; those that were given nothing share ``TABLES``. Two sets with different prefixes live in
+    one database side by side.
+    """
+
+    def __init__(self, *, prefix: str = "cqrs_ddd_", schema: str | None = None) -> None:
+        """``schema`` is for PostgreSQL; None means the first one of the connection's search path."""
+        for what, name in (("prefix", prefix), ("schema", schema)):
+            if name is not None and not _NAME.fullmatch(name):
+                raise ConfigurationError(
+                    f"The {what} of tables is lower-case letters, digits and underscores, at most 31 of them and no "
+                    f"digit first; found {name!r}."
+                )
+        self.prefix = prefix
+        self.schema = schema
+        self.metadata = MetaData(schema=schema)
+        """Give it to Alembic as a part of ``target_metadata`` to keep these tables out of its proposals to drop."""
+        self.event_positions = position_sequence(self.metadata, prefix)
+        self.events = events_table(self.metadata, prefix, self.event_positions)
+
+    def __repr__(self) -> str:
+        return f"Tables(prefix={self.prefix!r}, schema={self.schema!r})"
+
+
+TABLES: Final = Tables()
+"""The tables with the usual prefix, in the schema that the connection uses."""
+
+metadata: Final = TABLES.metadata
+"""The ``MetaData`` of ``TABLES``."""
