@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, overload
 
 from cqrs_ddd_core.ports.middleware import IEventSink, IMiddleware, Stage
 from cqrs_ddd_core.primitives.exceptions import PipelineError
@@ -59,12 +59,33 @@ class MiddlewareRegistry:
         priority: int | None = None,
         stage: Stage | None = None,
     ) -> None:
-        """Add one. A class is called without arguments. ``priority`` and ``stage`` default to its own.
+        """Add one, and its companions. A class is called without arguments.
 
-        Raises ``PipelineError`` for a stage in which the middleware cannot keep its promise, for one that is
-        registered already, and for what is no middleware.
+        ``priority`` and ``stage`` default to its own. Raises ``PipelineError`` for a stage in which the middleware
+        cannot keep its promise, for one that is registered already, and for what is no middleware.
         """
         instance = cast(Any, middleware() if isinstance(middleware, type) else middleware)
+        definitions = [self._definition(instance, priority, stage)]
+        definitions += [self._definition(companion, None, None) for companion in getattr(instance, "companions", ())]
+        self._definitions = sorted([*self._definitions, *definitions], key=lambda known: (known.stage, known.priority))
+        self._changed()
+
+    @overload
+    def add[M](self, middleware: type[M], /) -> type[M]: ...
+    @overload
+    def add[M](self, /, *, priority: int | None = None, stage: Stage | None = None) -> Callable[[type[M]], type[M]]: ...
+    def add(
+        self, middleware: type[Any] | None = None, /, *, priority: int | None = None, stage: Stage | None = None
+    ) -> Any:
+        """``register`` as a decorator of a class: ``@middlewares.add``, or ``@middlewares.add(priority=35)``."""
+
+        def decorate(decorated: type[Any]) -> type[Any]:
+            self.register(decorated, priority=priority, stage=stage)
+            return decorated
+
+        return decorate if middleware is None else decorate(middleware)
+
+    def _definition(self, instance: Any, priority: int | None, stage: Stage | None) -> MiddlewareDefinition:
         is_sink = callable(getattr(instance, "write", None))
         if not (is_sink or callable(cast(object, instance))):
             raise PipelineError(
@@ -81,15 +102,11 @@ class MiddlewareRegistry:
             raise PipelineError(f"{type(instance).__name__} is registered already; twice it would run twice.")
         if priority is None:
             priority = getattr(instance, "priority", None)
-        self._definitions.append(
-            MiddlewareDefinition(
-                middleware=instance,
-                stage=stage or own_stage or Stage.AROUND,
-                priority=DEFAULT_PRIORITY if priority is None else priority,
-            )
+        return MiddlewareDefinition(
+            middleware=instance,
+            stage=stage or own_stage or Stage.AROUND,
+            priority=DEFAULT_PRIORITY if priority is None else priority,
         )
-        self._definitions.sort(key=lambda known: (known.stage, known.priority))
-        self._changed()
 
     def get_ordered_middlewares(self) -> tuple[MiddlewareDefinition, ...]:
         """All of them, the outermost first."""

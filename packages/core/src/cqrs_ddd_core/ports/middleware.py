@@ -27,8 +27,10 @@ class Stage(IntEnum):
 class IMiddleware(Protocol):
     """Wraps the handling of a message.
 
-    Optional attributes: ``stage`` (default ``Stage.AROUND``), ``priority`` (default 100; lower is outer) and the
-    method ``applies_to(message_type) -> bool``, asked once for each message type when its chain is built.
+    Optional attributes: ``stage`` (default ``Stage.AROUND``), ``priority`` (default 100; lower is outer),
+    ``companions`` (middlewares and sinks that are registered with it: its part in another stage), and the methods
+    ``applies_to(message_type) -> bool``, asked once for each message type when its chain is built, and
+    ``describe() -> str``, for ``Mediator.explain``.
     """
 
     async def __call__(self, message: Any, next_handler: NextHandler, /) -> Any:
