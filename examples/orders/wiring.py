@@ -1,0 +1,84 @@
+"""Puts the application onto adapters: here all of them in memory, so that nothing has to be installed or started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from cqrs_ddd_core import HandlerRegistry, InMemoryStore, InMemoryUnitOfWork, Mediator, MiddlewareRegistry
+from cqrs_ddd_core.adapters.memory import (
+    InMemoryIdempotencyStore,
+    InMemoryMessageBus,
+    InMemoryMessagePublisher,
+    InMemoryOutboxStorage,
+    InMemoryProjectionReader,
+)
+from cqrs_ddd_core.cqrs.outbox import BufferedOutbox
+from cqrs_ddd_core.middleware import (
+    IdempotencyMiddleware,
+    LoggingMiddleware,
+    OutboxMiddleware,
+    RetryMiddleware,
+    ValidatorMiddleware,
+)
+from cqrs_ddd_core.ports import IEventSink, IMiddleware
+from orders.application.command_handlers import (
+    AddLineHandler,
+    ConfirmOrderHandler,
+    PlaceOrderHandler,
+    StockUpHandler,
+)
+from orders.application.commands import AddLine, ConfirmOrder, PlaceOrder, StockUp
+from orders.application.overview import OverviewOfOrders, OverviewOfOrdersHandler
+from orders.application.queries import FreeStock, FreeStockHandler, StatusOfOrder, StatusOfOrderHandler
+from orders.application.reactions import ReserveStock, SendConfirmation
+from orders.application.services import Catalogue, Mailer
+from orders.domain import OrderConfirmed
+
+__all__ = ["Shop", "open_shop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """The parts of the running application that somebody outside has to do with."""
+
+    mediator: Mediator
+    outbox: BufferedOutbox
+    """Relays messages to the bus while it runs."""
+    bus: InMemoryMessageBus
+    store: InMemoryStore
+
+
+def open_shop(catalogue: Catalogue, mailer: Mailer, *, middlewares: Iterable[IMiddleware | IEventSink] = ()) -> Shop:
+    """Wire the application. ``middlewares`` are for whoever wants to watch it."""
+    store = InMemoryStore()
+    bus = InMemoryMessageBus()
+    rows = InMemoryProjectionReader(store)
+    outbox = BufferedOutbox(InMemoryOutboxStorage(store), InMemoryMessagePublisher(bus))
+
+    registry = HandlerRegistry()
+    registry.register_command_handler(StockUp, StockUpHandler())
+    registry.register_command_handler(PlaceOrder, PlaceOrderHandler())
+    registry.register_command_handler(AddLine, AddLineHandler(catalogue))
+    registry.register_command_handler(ConfirmOrder, ConfirmOrderHandler())
+    registry.register_query_handler(StatusOfOrder, StatusOfOrderHandler())
+    registry.register_query_handler(FreeStock, FreeStockHandler())
+    registry.register_query_handler(OverviewOfOrders, OverviewOfOrdersHandler(rows))
+    registry.register_event_handler(OrderConfirmed, ReserveStock(), when="before_commit")
+    registry.register_event_handler(OrderConfirmed, SendConfirmation(mailer))
+
+    mediator = Mediator(
+        registry,
+        uow_factory=lambda: InMemoryUnitOfWork(store),
+        middleware_registry=MiddlewareRegistry(
+            [
+                LoggingMiddleware(),
+                ValidatorMiddleware(),
+                IdempotencyMiddleware(InMemoryIdempotencyStore(store)),
+                RetryMiddleware(),
+                OutboxMiddleware(outbox),
+                *middlewares,
+            ]
+        ),
+    )
+    return Shop(mediator=mediator, outbox=outbox, bus=bus, store=store)
