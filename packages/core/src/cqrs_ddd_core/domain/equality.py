@@ -22,8 +22,8 @@ def hash_of(value: Any) -> int:
     match value:
         case str() | bytes():
             return hash(value)
-        case bytearray():
-            return hash(bytes(value))  # the two may be equal
+        case bytearray() | memoryview():
+            return hash(bytes(value))  # they may be equal to bytes
         case Counter():
             # To a Counter, what occurs no times is as good as absent.
             return hash(frozenset((key, hash_of(count)) for key, count in whole.items() if count))
