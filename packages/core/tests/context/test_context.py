@@ -1,6 +1,7 @@
 """Who and what the current work belongs to: set as a whole, always put back, never leaking."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ def test_a_generated_correlation_id_is_new_and_not_made_current() -> None:
 
 
 async def test_a_block_in_a_generator_that_somebody_else_closes_does_not_break() -> None:
-    async def batches() -> Any:
+    async def batches() -> AsyncGenerator[str]:
         with use_context(tenant_id="acme"):
             yield get_current_tenant()
 

@@ -143,9 +143,9 @@ def test_whatever_has_the_methods_is_a_specification() -> None:
 @pytest.mark.parametrize("other", [None, True, "x > 1", AtLeast])
 def test_what_is_no_rule_is_refused_when_it_is_combined(other: Any) -> None:
     with pytest.raises(TypeError):
-        AtLeast(1) & other
+        AtLeast(1) & other  # pyright: ignore[reportUnusedExpression]
     with pytest.raises(TypeError):
-        AtLeast(1) | other
+        AtLeast(1) | other  # pyright: ignore[reportUnusedExpression]
     for combine in (AndSpecification, OrSpecification, NotSpecification):
         with pytest.raises(TypeError, match="A specification is wanted"):
             combine(other)

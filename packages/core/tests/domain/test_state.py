@@ -537,7 +537,7 @@ class TestRefusing:
 
 
 def _without[T: AggregateRoot[Any]](aggregate: T, name: str) -> T:
-    del aggregate.__dict__[name]
+    del aggregate.__dict__[name]  # pyright: ignore[reportIndexIssue]
     return aggregate
 
 
@@ -604,7 +604,7 @@ class TestNames:
         other = type("Money", (ValueObject,), {"__annotations__": {"cents": int}, "__module__": "elsewhere"})
         assert round_trip(an_everything(anything=Money(amount=Decimal(1)))).anything == Money(amount=Decimal(1))
         with pytest.raises(UnstorableStateError, match=r"would come back as .*test_state\.Money"):
-            dump_state(an_everything(anything=other(cents=1)))
+            dump_state(an_everything(anything=other(cents=1)))  # pyright: ignore[reportCallIssue]
 
     def test_nothing_is_imported_by_a_path_in_the_data(self) -> None:
         for name in ("os.path", "builtins.eval", "decimal.Decimal", "Everything"):
