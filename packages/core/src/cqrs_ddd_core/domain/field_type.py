@@ -163,13 +163,14 @@ def _members(annotations: Iterable[Any]) -> Iterator[Any]:
 
 
 def _class_of(annotation: Any) -> type[Any] | None:
+    """The class behind an annotation; None for ``Any``, ``object`` and what is no class."""
     cls = get_origin(annotation) or annotation
-    return cls if isinstance(cls, type) else None
+    return cls if isinstance(cls, type) and cls is not Any and cls is not object else None
 
 
 def _kind_of(annotation: Any) -> FieldKind:
     cls = _class_of(annotation)
-    if cls is None or cls is object:
+    if cls is None:
         return FieldKind.JSON
     if issubclass(cls, Geometry) or hasattr(cls, "__geo_interface__"):
         return FieldKind.GEOMETRY
@@ -241,7 +242,7 @@ def _items_of(annotation: Any) -> Any | None:
 def _child(annotation: Any, name: str, path: str) -> list[Any]:
     """The declared type of a field, as the only item; empty when there is no such field."""
     cls = _class_of(annotation)
-    if cls is None or cls is object:
+    if cls is None:
         return [] if _choices_of(annotation) else [Any]
     if _is_mapping(cls):
         arguments = get_args(annotation)
