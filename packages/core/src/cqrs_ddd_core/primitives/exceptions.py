@@ -6,21 +6,36 @@
     ├── DomainError                       a business rule said no
     │   ├── NotFoundError
     │   │   ├── EntityNotFoundError
-    │   │   └── BlobNotFoundError
+    │   │   ├── BlobNotFoundError
+    │   │   └── UndoTokenNotFoundError
     │   ├── InvariantViolationError
-    │   └── IllegalTransitionError        a state machine was asked for a step it does not have
+    │   ├── IllegalTransitionError        a state machine was asked for a step it does not have
+    │   └── UndoError                     a change cannot be taken back, or not like this
+    │       ├── UndoTokenExpiredError
+    │       └── UndoRefusedError          something later depends on it
     ├── ConcurrencyError                  somebody else was there at the same time
     │   ├── OptimisticConcurrencyError    another writer saved first
     │   ├── IdempotencyConflictError      the same key, for a different message or at the same time
     │   │   └── IdempotencyKeyReusedError
     │   ├── LockAcquisitionError          the lock was not free in time
     │   ├── LockLostError                 the lock was held and is not any more
-    │   └── LeaseLostError                the leased item belongs to another worker now
+    │   ├── LeaseLostError                the leased item belongs to another worker now
+    │   └── ConflictNotResolvedError      two changes met, and merging them did not come to an end
     ├── ValidationError                   a message is not acceptable; ``errors`` says which fields
     ├── ConfigurationError                the parts were put together wrongly; fix the wiring
     │   ├── CollectionError               ``uow.<name>`` names no aggregate, or more than one
     │   ├── MissingExtraError             an optional dependency is not installed
-    │   └── PipelineError                 a middleware is at a place where it cannot keep its promise
+    │   ├── PipelineError                 a middleware is at a place where it cannot keep its promise
+    │   ├── EventSourcingConfigurationError
+    │   │   ├── EventHandlerError         an aggregate cannot apply its events
+    │   │   │   ├── MissingEventHandlerError
+    │   │   │   ├── InvalidEventHandlerError
+    │   │   │   └── StrictValidationViolationError
+    │   │   └── EventSourcedAggregateRequiredError
+    │   ├── UpcasterConfigurationError    a chain of upcasters with a gap, a cycle or two ways
+    │   ├── MergeStrategyNotFoundError
+    │   ├── UndoPolicyMissingError        nobody said how an event is taken back
+    │   └── SourceNotRegisteredError      a source of data has no unit of work
     ├── UnitOfWorkError
     │   ├── NoUnitOfWorkError             none is open in this task
     │   └── ReadOnlyUnitOfWorkError       a query tried to write
@@ -29,13 +44,18 @@
     │   ├── HandlerNotFoundError
     │   ├── HandlerResultError            a handler returned something that is no response
     │   ├── HandlerTimeoutError
-    │   └── PublisherNotFoundError
+    │   ├── PublisherNotFoundError
+    │   └── HandlerNotRegisteredError     nobody persists this type, or answers with it
     ├── SerializationError                stored or received data cannot be turned into an object
     │   ├── UnknownTypeError              no class has that name
     │   ├── UnknownVersionError           the class is known, this schema version of it is not
     │   ├── InvalidPayloadError           class and version are known, the data does not fit
-    │   └── UnstorableStateError          an object holds something that storage could not give back
+    │   ├── UnstorableStateError          an object holds something that storage could not give back
+    │   ├── UpcastError                   an upcaster failed
+    │   └── ReplayError                   an aggregate cannot be rebuilt from its events
     ├── EventStoreError
+    │   ├── AmbiguousAggregateError       an id that aggregates of several types have
+    │   └── UnrecordedChangeError         the state of an event-sourced aggregate does not come from its events
     ├── OutboxError
     ├── TenantNotSetError                 work that needs a tenant has none
     ├── SpecificationError                a rule cannot be built or used as it is; ``to_dict()`` for answers
@@ -56,19 +76,25 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 
 __all__ = [
+    "AmbiguousAggregateError",
     "BlobNotFoundError",
     "CQRSDDDError",
     "CollectionError",
     "ConcurrencyError",
     "ConfigurationError",
+    "ConflictNotResolvedError",
     "DomainError",
     "EntityNotFoundError",
+    "EventHandlerError",
+    "EventSourcedAggregateRequiredError",
+    "EventSourcingConfigurationError",
     "EventStoreError",
     "FieldNotFoundError",
     "FieldNotQueryableError",
     "FieldPathError",
     "HandlerError",
     "HandlerNotFoundError",
+    "HandlerNotRegisteredError",
     "HandlerRegistrationError",
     "HandlerResultError",
     "HandlerTimeoutError",
@@ -76,11 +102,14 @@ __all__ = [
     "IdempotencyKeyReusedError",
     "IllegalTransitionError",
     "InfrastructureError",
+    "InvalidEventHandlerError",
     "InvalidPayloadError",
     "InvariantViolationError",
     "LeaseLostError",
     "LockAcquisitionError",
     "LockLostError",
+    "MergeStrategyNotFoundError",
+    "MissingEventHandlerError",
     "MissingExtraError",
     "NoUnitOfWorkError",
     "NotFoundError",
@@ -90,15 +119,26 @@ __all__ = [
     "PipelineError",
     "PublisherNotFoundError",
     "ReadOnlyUnitOfWorkError",
+    "ReplayError",
     "SerializationError",
+    "SourceNotRegisteredError",
     "SpecificationError",
     "SpecificationNotSupportedError",
     "SpecificationValueError",
+    "StrictValidationViolationError",
     "TenantNotSetError",
+    "UndoError",
+    "UndoPolicyMissingError",
+    "UndoRefusedError",
+    "UndoTokenExpiredError",
+    "UndoTokenNotFoundError",
     "UnitOfWorkError",
     "UnknownTypeError",
     "UnknownVersionError",
+    "UnrecordedChangeError",
     "UnstorableStateError",
+    "UpcastError",
+    "UpcasterConfigurationError",
     "ValidationError",
     "close_matches",
 ]
@@ -150,8 +190,48 @@ class BlobNotFoundError(NotFoundError):
         return f"There is no blob {self.key!r}."
 
 
+class UndoTokenNotFoundError(NotFoundError):
+    """There is no undo token of this id (in the current tenant)."""
+
+    def __init__(self, token_id: str) -> None:
+        super().__init__(token_id)
+        self.token_id = token_id
+
+    def __str__(self) -> str:
+        return f"There is no undo token {self.token_id!r}: it was never made, has been purged, or is another tenant's."
+
+
 class InvariantViolationError(DomainError):
     """An aggregate refused to enter a state that its rules forbid."""
+
+
+class UndoError(DomainError):
+    """A change cannot be taken back, or not like this."""
+
+
+class UndoTokenExpiredError(UndoError):
+    """The time in which the change could be taken back is over. ``expired_at`` is ISO 8601."""
+
+    def __init__(self, token_id: str, expired_at: str) -> None:
+        super().__init__(token_id, expired_at)
+        self.token_id, self.expired_at = token_id, expired_at
+
+    def __str__(self) -> str:
+        return f"The undo token {self.token_id!r} was good until {self.expired_at}: make a new change instead."
+
+
+class UndoRefusedError(UndoError):
+    """Something that came later depends on the change. ``dependents`` says what, one line for each."""
+
+    def __init__(self, token_id: str, step: str, dependents: Sequence[str]) -> None:
+        super().__init__(token_id, step, dependents)
+        self.token_id, self.step, self.dependents = token_id, step, tuple(dependents)
+
+    def __str__(self) -> str:
+        return (
+            f"Cannot {self.step} {self.token_id!r}, what came later depends on it: {'; '.join(self.dependents)}. "
+            "Take that back first, or force it (force=True)."
+        )
 
 
 class ConcurrencyError(CQRSDDDError):
@@ -226,6 +306,20 @@ class LeaseLostError(ConcurrencyError):
         return f"The lease on {self.item_type} {self.item_id!r} was lost: another worker owns it, or it is settled."
 
 
+class ConflictNotResolvedError(ConcurrencyError):
+    """Two changes met, and merging them did not come to an end: others kept changing the same thing."""
+
+    def __init__(self, what: str, attempts: int) -> None:
+        super().__init__(what, attempts)
+        self.what, self.attempts = what, attempts
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} met another change {self.attempts} times, each time after it had been merged. "
+            "Send it again later, or lock what many change at once."
+        )
+
+
 class ValidationError(CQRSDDDError):
     """A message is not acceptable. ``errors`` maps a field (dotted path) to what is wrong with it.
 
@@ -272,6 +366,118 @@ class MissingExtraError(ConfigurationError, ImportError):
 
 class PipelineError(ConfigurationError):
     """A middleware stands at a place where it cannot keep its promise."""
+
+
+class EventSourcingConfigurationError(ConfigurationError):
+    """The parts of event sourcing were put together wrongly."""
+
+
+class EventHandlerError(EventSourcingConfigurationError):
+    """An aggregate class cannot apply its events."""
+
+
+class MissingEventHandlerError(EventHandlerError):
+    """The aggregate has no method that applies this event. ``where`` names the stored event when it was one."""
+
+    def __init__(self, aggregate_type: str, event_type: str, where: str = "") -> None:
+        super().__init__(aggregate_type, event_type, where)
+        self.aggregate_type, self.event_type, self.where = aggregate_type, event_type, where
+
+    def __str__(self) -> str:
+        where = f" ({self.where})" if self.where else ""
+        return (
+            f"{self.aggregate_type} does not say what {self.event_type} changes{where}: "
+            f"give it a method apply_{self.event_type}(self, event), or mark one with @applies({self.event_type})."
+        )
+
+
+class InvalidEventHandlerError(EventHandlerError):
+    """A method cannot apply events, or does more than that."""
+
+    def __init__(self, aggregate_type: str, method: str, reason: str) -> None:
+        super().__init__(aggregate_type, method, reason)
+        self.aggregate_type, self.method, self.reason = aggregate_type, method, reason
+
+    def __str__(self) -> str:
+        return f"{self.aggregate_type}.{self.method}: {self.reason}"
+
+
+class StrictValidationViolationError(EventHandlerError):
+    """The aggregate wants a method for each of its events, and has only ``apply_event`` for this one."""
+
+    def __init__(self, aggregate_type: str, event_type: str) -> None:
+        super().__init__(aggregate_type, event_type)
+        self.aggregate_type, self.event_type = aggregate_type, event_type
+
+    def __str__(self) -> str:
+        return (
+            f"{self.aggregate_type} wants a method of its own for each event (strict_event_handlers), and has none for "
+            f"{self.event_type}: add apply_{self.event_type}(self, event)."
+        )
+
+
+class EventSourcedAggregateRequiredError(EventSourcingConfigurationError):
+    """An aggregate that is not event-sourced was used where only such ones are."""
+
+    def __init__(self, aggregate_type: str) -> None:
+        super().__init__(aggregate_type)
+        self.aggregate_type = aggregate_type
+
+    def __str__(self) -> str:
+        return (
+            f"{self.aggregate_type} is not event-sourced here: derive it from EventSourcedAggregate, or name it among "
+            "the aggregates of the mediator (aggregates=[…])."
+        )
+
+
+class UpcasterConfigurationError(ConfigurationError):
+    """A chain of upcasters has a gap, a cycle, or two ways to go on."""
+
+    def __init__(self, event_type: str, reason: str) -> None:
+        super().__init__(event_type, reason)
+        self.event_type, self.reason = event_type, reason
+
+    def __str__(self) -> str:
+        return f"The upcasters of {self.event_type!r}: {self.reason}"
+
+
+class MergeStrategyNotFoundError(ConfigurationError):
+    """No merge strategy has this name."""
+
+    def __init__(self, name: str, known: Sequence[str] = ()) -> None:
+        super().__init__(name, known)
+        self.name, self.known = name, tuple(known)
+
+    def __str__(self) -> str:
+        return f"There is no merge strategy {self.name!r}.{close_matches(self.name, self.known)}"
+
+
+class UndoPolicyMissingError(ConfigurationError):
+    """Nobody said how events of this type are taken back, or done again."""
+
+    def __init__(self, event_type: str, step: str, aggregate_type: str) -> None:
+        super().__init__(event_type, step, aggregate_type)
+        self.event_type, self.step, self.aggregate_type = event_type, step, aggregate_type
+
+    def __str__(self) -> str:
+        return (
+            f"Nobody said how to {self.step} {self.event_type}: give {self.aggregate_type} a method "
+            f"{self.step}_{self.event_type}(self, event), or the UndoService a policy for the event."
+        )
+
+
+class SourceNotRegisteredError(ConfigurationError):
+    """No unit of work is known for this source of data."""
+
+    def __init__(self, source: str, known: Sequence[str] = ()) -> None:
+        super().__init__(source, known)
+        self.source, self.known = source, tuple(known)
+
+    def __str__(self) -> str:
+        return (
+            f"No unit of work is known for the source {self.source!r}.{close_matches(self.source, self.known)} "
+            "Give the dispatcher a factory for it."
+        )
 
 
 class UnitOfWorkError(CQRSDDDError):
@@ -328,6 +534,19 @@ class HandlerTimeoutError(HandlerError, TimeoutError):
 
 class PublisherNotFoundError(HandlerError, ConfigurationError):
     """No publisher is set for this topic and there is no default."""
+
+
+class HandlerNotRegisteredError(HandlerError, ConfigurationError):
+    """Nobody is registered who persists this type, or who answers with it."""
+
+    def __init__(self, kind: str, type_name: str, known: Sequence[str] = ()) -> None:
+        super().__init__(kind, type_name, known)
+        self.kind, self.type_name, self.known = kind, type_name, tuple(known)
+
+    def __str__(self) -> str:
+        return (
+            f"No {self.kind} persistence is registered for {self.type_name}.{close_matches(self.type_name, self.known)}"
+        )
 
 
 class SerializationError(CQRSDDDError):
@@ -389,8 +608,65 @@ class UnstorableStateError(SerializationError):
         return f"{where} cannot be stored: {self.reason}."
 
 
+class UpcastError(SerializationError):
+    """An upcaster failed, or returned something that is no payload. The cause is chained."""
+
+    def __init__(self, event_type: str, schema_version: int, reason: str, where: str = "") -> None:
+        super().__init__(event_type, schema_version, reason, where)
+        self.event_type, self.schema_version = event_type, schema_version
+        self.reason, self.where = reason, where
+
+    def __str__(self) -> str:
+        where = f" ({self.where})" if self.where else ""
+        return f"{self.event_type!r} of schema version {self.schema_version} cannot be upcast{where}: {self.reason}"
+
+
+class ReplayError(SerializationError):
+    """An aggregate cannot be rebuilt from its events. The cause is chained.
+
+    ``version`` is that of the event at which it failed, ``event_type`` is empty when no single event is to blame.
+    """
+
+    def __init__(self, aggregate_type: str, aggregate_id: str, version: int, event_type: str, reason: str) -> None:
+        super().__init__(aggregate_type, aggregate_id, version, event_type, reason)
+        self.aggregate_type, self.aggregate_id = aggregate_type, aggregate_id
+        self.version, self.event_type, self.reason = version, event_type, reason
+
+    def __str__(self) -> str:
+        event = f" ({self.event_type})" if self.event_type else ""
+        return (
+            f"{self.aggregate_type} {self.aggregate_id!r} cannot be rebuilt from its events up to version "
+            f"{self.version}{event}: {self.reason}"
+        )
+
+
 class EventStoreError(CQRSDDDError):
     """The event store was used in a way it does not allow."""
+
+
+class AmbiguousAggregateError(EventStoreError):
+    """Aggregates of several types have this id."""
+
+    def __init__(self, aggregate_id: object, aggregate_types: Sequence[str]) -> None:
+        super().__init__(aggregate_id, aggregate_types)
+        self.aggregate_id, self.aggregate_types = aggregate_id, tuple(aggregate_types)
+
+    def __str__(self) -> str:
+        return (
+            f"{' and '.join(self.aggregate_types)} have an aggregate {self.aggregate_id!r}: "
+            "say which one you mean with aggregate_cls=…"
+        )
+
+
+class UnrecordedChangeError(EventStoreError):
+    """The state of an event-sourced aggregate was changed without an event: the change would be gone after loading."""
+
+    def __init__(self, aggregate_type: str, aggregate_id: object, reason: str) -> None:
+        super().__init__(aggregate_type, aggregate_id, reason)
+        self.aggregate_type, self.aggregate_id, self.reason = aggregate_type, aggregate_id, reason
+
+    def __str__(self) -> str:
+        return f"{self.aggregate_type} {self.aggregate_id!r}: {self.reason}"
 
 
 class OutboxError(CQRSDDDError):
