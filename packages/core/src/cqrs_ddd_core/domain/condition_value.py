@@ -57,16 +57,8 @@ def checked_value(field: str, operator: SpecificationOperator | str, value: Any)
         return value
     try:
         return _FORMS[operator](value)
-    except _Refusal as refusal:
-        raise SpecificationValueError(field, operator.value, refusal.reason) from None
-
-
-def checked_scalar(value: Any) -> Scalar:
-    """A single value that every backend can be asked for. Raises ``ValueError`` that says what is wrong."""
-    try:
-        return _scalar(value)
-    except _Refusal as refusal:
-        raise ValueError(refusal.reason) from None
+    except ValueError as error:
+        raise SpecificationValueError(field, operator.value, str(error)) from None
 
 
 def shown(value: Any) -> str:
@@ -75,23 +67,21 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 
-class _Refusal(Exception):
-    """What is wrong with a value, on its way out."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
 # ------------------------------------------------------------------------------------------------------- scalars
 
 
-def _scalar(value: Any) -> Scalar:
+def _problem(reason: str) -> ValueError:
+    """One kind of error for whatever is wrong, the type of the value included."""
+    return ValueError(reason)
+
+
+def checked_scalar(value: Any) -> Scalar:
+    """A single value that every backend can be asked for. Raises ``ValueError`` that says what is wrong."""
     while isinstance(value, Enum):
         value = value.value
     match value:
         case None:
-            raise _Refusal("it needs a value; is_null and is_not_null ask for null")
+            raise _problem("it needs a value; is_null and is_not_null ask for null")
         case str():
             return _text(value)
         case bool() | datetime() | date() | time() | timedelta() | UUID():
@@ -100,47 +90,47 @@ def _scalar(value: Any) -> Scalar:
             return _integer(value)
         case float():
             if not math.isfinite(value):
-                raise _Refusal(f"it wants a finite number, found {value}")
+                raise _problem(f"it wants a finite number, found {value}")
             return float(value)
         case Decimal():
             return _decimal(value)
         case _:
-            raise _Refusal(f"it wants one value (text, number, bool, time or UUID), found {shown(value)}")
+            raise _problem(f"it wants one value (text, number, bool, time or UUID), found {shown(value)}")
 
 
 def _text(value: Any) -> str:
     if isinstance(value, Enum):
         value = value.value
     if not isinstance(value, str):
-        raise _Refusal(f"it wants text, found {shown(value)}")
+        raise _problem(f"it wants text, found {shown(value)}")
     if "\0" in value:
-        raise _Refusal("the text has the character NUL in it, which databases refuse")
+        raise _problem("the text has the character NUL in it, which databases refuse")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise _Refusal("the text has half of a surrogate pair in it, which has no form in UTF-8") from None
+            raise _problem("the text has half of a surrogate pair in it, which has no form in UTF-8") from None
     return str.__str__(value)
 
 
 def _integer(value: int) -> int:
     if not -LARGEST_INTEGER - 1 <= value <= LARGEST_INTEGER:
-        raise _Refusal("it wants a whole number of at most 64 bits")
+        raise _problem("it wants a whole number of at most 64 bits")
     return int(value)
 
 
 def _decimal(value: Decimal) -> Decimal:
     if not value.is_finite():
-        raise _Refusal(f"it wants a finite number, found {value}")
+        raise _problem(f"it wants a finite number, found {value}")
     if len(value.as_tuple().digits) > _LONGEST_NUMBER or abs(value.adjusted()) > _LONGEST_NUMBER:
-        raise _Refusal(f"it wants a number of at most {_LONGEST_NUMBER} digits")
+        raise _problem(f"it wants a number of at most {_LONGEST_NUMBER} digits")
     return value
 
 
 def _one(value: Any) -> Scalar | list[Any] | dict[str, Any] | BaseModel:
     """A scalar, or a copy of a JSON value; models stay, and belong to the condition from now on."""
     if value is None or isinstance(value, (*_SCALARS, Enum)):
-        return _scalar(value)
+        return checked_scalar(value)
     if isinstance(value, BaseModel):
         return value.model_copy(deep=True)
     found: list[Any] | dict[str, Any] = _json(value)
@@ -153,21 +143,21 @@ def _one_or_null(value: Any) -> Any:
 
 def _json(value: Any) -> Any:
     if not isinstance(value, list | tuple | AbstractSet | Mapping | BaseModel) and not dataclasses.is_dataclass(value):
-        raise _Refusal(f"it wants a value that JSON has, found {shown(value)}")
+        raise _problem(f"it wants a value that JSON has, found {shown(value)}")
     found = to_json_value(value)
     if found is NOT_JSON:
-        raise _Refusal(f"it wants a value that JSON has, found {shown(value)}")
+        raise _problem(f"it wants a value that JSON has, found {shown(value)}")
     return _check_json(found, 0)
 
 
 def _check_json(value: Any, depth: int) -> Any:
     if depth > _DEEPEST_VALUE:
-        raise _Refusal(f"the value is nested deeper than {_DEEPEST_VALUE} levels")
+        raise _problem(f"the value is nested deeper than {_DEEPEST_VALUE} levels")
     if isinstance(value, dict):
         return {_text(key): _check_json(item, depth + 1) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):
         return [_check_json(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    return None if value is None else _scalar(value)
+    return None if value is None else checked_scalar(value)
 
 
 # ---------------------------------------------------------------------------------------------------- collections
@@ -177,7 +167,7 @@ def _items(value: Any) -> list[Any]:
     if isinstance(value, AbstractSet):
         return sorted(value, key=repr)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise _Refusal(f"it wants a list of values, found {shown(value)}")
+        raise _problem(f"it wants a list of values, found {shown(value)}")
     return list(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 
 
@@ -192,21 +182,21 @@ def _several_or_null(value: Any) -> tuple[Any, ...]:
 def _bounds(value: Any) -> tuple[Any, Any]:
     bounds = _items(value)
     if len(bounds) != 2:
-        raise _Refusal(f"it wants two bounds, the lower and the upper, found {len(bounds)} values")
+        raise _problem(f"it wants two bounds, the lower and the upper, found {len(bounds)} values")
     return _ordered(bounds[0]), _ordered(bounds[1])
 
 
 def _ordered(value: Any) -> Scalar:
-    scalar = _scalar(value)
+    scalar = checked_scalar(value)
     if isinstance(scalar, bool):
-        raise _Refusal(f"it wants a value that has an order, found {scalar}")
+        raise _problem(f"it wants a value that has an order, found {scalar}")
     return scalar
 
 
 def _nothing(value: Any) -> None:
     # True is what callers pass who have to pass something.
     if value is not None and value is not True:
-        raise _Refusal(f"it takes no value, found {shown(value)}; for the opposite there is an operator of its own")
+        raise _problem(f"it takes no value, found {shown(value)}; for the opposite there is an operator of its own")
 
 
 # ----------------------------------------------------------------------------------------------------------- text
@@ -214,26 +204,20 @@ def _nothing(value: Any) -> None:
 
 def _like(value: Any) -> str:
     pattern = _text(value)
-    try:
-        LikePattern(pattern)
-    except ValueError as error:
-        raise _Refusal(str(error)) from None
+    LikePattern(pattern)
     return pattern
 
 
 def _regex(value: Any) -> str:
     pattern = _text(value)
-    try:
-        parse_regular_expression(pattern)
-    except ValueError as error:
-        raise _Refusal(str(error)) from None
+    parse_regular_expression(pattern)
     return pattern
 
 
 def _search(value: Any) -> str:
     text = _text(value)
     if not words(text):
-        raise _Refusal(f"it wants at least one word to look for, found {shown(text)}")
+        raise _problem(f"it wants at least one word to look for, found {shown(text)}")
     return text
 
 
@@ -242,10 +226,10 @@ def _search(value: Any) -> str:
 
 def _document(value: Any) -> Any:
     if isinstance(value, str):
-        raise _Refusal("it wants an object or a list, found text: give the JSON as a value, not as text")
+        raise _problem("it wants an object or a list, found text: give the JSON as a value, not as text")
     found = _json(value)
     if not isinstance(found, dict | list):
-        raise _Refusal(f"it wants an object or a list, found {shown(value)}")
+        raise _problem(f"it wants an object or a list, found {shown(value)}")
     return found  # pyright: ignore[reportUnknownVariableType]
 
 
@@ -256,7 +240,7 @@ def _keys(value: Any) -> tuple[str, ...]:
 def _json_path(value: Any) -> tuple[str, ...]:
     keys = tuple(_path_keys(_text(value))) if isinstance(value, str) else _keys(value)
     if not keys or len(keys) > _DEEPEST_VALUE:
-        raise _Refusal(f"a path has 1 to {_DEEPEST_VALUE} keys, found {len(keys)}")
+        raise _problem(f"a path has 1 to {_DEEPEST_VALUE} keys, found {len(keys)}")
     return keys
 
 
@@ -267,12 +251,12 @@ def _path_keys(path: str) -> Iterable[str]:
         if rest.startswith('"'):
             key, quote, rest = rest[1:].partition('"')
             if not quote or (rest and not rest.startswith(".")):
-                raise _Refusal(f"the path {shown(path)} has a quote that is not closed before the next dot")
+                raise _problem(f"the path {shown(path)} has a quote that is not closed before the next dot")
         else:
             key, dot, tail = rest.partition(".")
             rest = dot + tail
         if not key or key == "$" or any(sign in key for sign in "[]*"):
-            raise _Refusal(f"a path is keys with dots between them, as in '$.a.\"b.c\"', found {shown(path)}")
+            raise _problem(f"a path is keys with dots between them, as in '$.a.\"b.c\"', found {shown(path)}")
         yield key
         if not rest:
             return
@@ -289,36 +273,36 @@ def _geometry(value: Any) -> dict[str, Any]:
         try:
             geometry = SpatialMixin.model_validate({"geom": plain}).geom
         except ValidationError as error:
-            raise _Refusal(f"it wants a GeoJSON geometry: {error.errors()[0]['msg']}") from None
+            raise _problem(f"it wants a GeoJSON geometry: {error.errors()[0]['msg']}") from None
         assert geometry is not None
         return geometry.model_dump(mode="json", exclude_none=True)
-    raise _Refusal(f"it wants a GeoJSON geometry, found {shown(value)}")
+    raise _problem(f"it wants a GeoJSON geometry, found {shown(value)}")
 
 
 def _geometry_and_distance(value: Any) -> tuple[dict[str, Any], float]:
     pair = _items(value)
     if len(pair) != 2:
-        raise _Refusal(f"it wants a geometry and a distance, found {len(pair)} values")
+        raise _problem(f"it wants a geometry and a distance, found {len(pair)} values")
     distance = _number(pair[1])
     if distance < 0:
-        raise _Refusal(f"a distance is 0 or more, found {distance}")
+        raise _problem(f"a distance is 0 or more, found {distance}")
     return _geometry(pair[0]), distance
 
 
 def _box(value: Any) -> tuple[float, float, float, float]:
     numbers = [_number(item) for item in _items(value)]
     if len(numbers) != 4:
-        raise _Refusal(f"it wants min_x, min_y, max_x and max_y, found {len(numbers)} values")
+        raise _problem(f"it wants min_x, min_y, max_x and max_y, found {len(numbers)} values")
     min_x, min_y, max_x, max_y = numbers
     if min_x > max_x or min_y > max_y:
-        raise _Refusal(f"the minima of a box are not above its maxima, found {shown(tuple(numbers))}")
+        raise _problem(f"the minima of a box are not above its maxima, found {shown(tuple(numbers))}")
     return min_x, min_y, max_x, max_y
 
 
 def _number(value: Any) -> float:
-    scalar = _scalar(value)
+    scalar = checked_scalar(value)
     if isinstance(scalar, bool) or not isinstance(scalar, int | float | Decimal):
-        raise _Refusal(f"it wants a number, found {shown(value)}")
+        raise _problem(f"it wants a number, found {shown(value)}")
     return float(scalar)
 
 
