@@ -26,7 +26,7 @@ def _install_oldest(package: Package, folder: Path) -> Path:
         extras = ",".join(each.project.get("optional-dependencies", {}))
         editable += ["--editable", f"{each.folder}[{extras}]" if extras else each.folder]
     group = f"{package.folder / 'pyproject.toml'}:test"
-    options = ["--quiet", "--resolution", "lowest-direct", "--python", python, "--group", group]
+    options: list[str | Path] = ["--quiet", "--resolution", "lowest-direct", "--python", python, "--group", group]
     uv("pip", "install", *options, *editable)
     return python
 

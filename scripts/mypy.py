@@ -21,7 +21,7 @@ def _targets() -> list[Path]:
 
 def main() -> int:
     """Run mypy; its exit code."""
-    command = [sys.executable, "-m", "mypy", "--strict", *_targets()]
+    command = [sys.executable, "-m", "mypy", "--strict", *map(str, _targets())]
     return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 

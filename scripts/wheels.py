@@ -46,8 +46,9 @@ filterwarnings = error
 _CONFTEST = """
 from hypothesis import settings
 
-settings.register_profile("workspace", deadline=None)
-settings.load_profile("workspace")
+# How well the code works is tested elsewhere, at length; here the question is whether the wheel has all of it.
+settings.register_profile("wheel", deadline=None, max_examples=15, stateful_step_count=15)
+settings.load_profile("wheel")
 """
 
 

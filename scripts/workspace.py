@@ -31,7 +31,7 @@ class Package:
     @property
     def version(self) -> str:
         """The version that the next release of this package will have."""
-        return self.project["version"]
+        return str(self.project["version"])
 
     @property
     def required(self) -> frozenset[str]:
