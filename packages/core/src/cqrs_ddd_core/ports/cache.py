@@ -12,7 +12,8 @@ __all__ = ["ICacheService"]
 class ICacheService(Protocol):
     """Values by key, for a time. Anything may be gone at any moment; nothing is ever wrong.
 
-    Values are JSON values or pydantic models; a copy is kept, and with ``cls`` a validated object comes back.
+    Values are JSON values or pydantic models; a copy is kept, and with ``cls`` a validated object comes back. Anything
+    else is refused with ``SerializationError``.
     """
 
     @overload
@@ -24,7 +25,7 @@ class ICacheService(Protocol):
         ...
 
     async def set(self, key: str, value: Any, ttl: float | None = None) -> None:
-        """Keep a value for ``ttl`` seconds; None for as long as the cache likes."""
+        """Keep a value for ``ttl`` seconds, more than 0; None for as long as the cache likes."""
         ...
 
     async def delete(self, key: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import weakref
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from typing import Any, overload
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore, resolve_store
+from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.ports.cache import ICacheService
 from cqrs_ddd_core.primitives.clock import utc_now
 
@@ -110,18 +110,12 @@ class InMemoryCacheService(ICacheService):
 def _json(key: str, value: Any) -> str:
     if isinstance(value, BaseModel):
         return value.model_dump_json()
-    try:
-        return json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise TypeError(
-            f"A cache keeps JSON values and pydantic models; the value for {key!r} is neither: {error}. "
-            "Use model_dump(mode='json')."
-        ) from error
+    return to_json(value, kind="cache entry", name=key, field="value")
 
 
 def _value(text: str, cls: type[Any] | None) -> Any | None:
     if cls is None:
-        return json.loads(text)
+        return from_json(text)
     try:
         if issubclass(cls, BaseModel):
             return cls.model_validate_json(text)

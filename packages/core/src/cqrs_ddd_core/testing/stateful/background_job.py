@@ -125,7 +125,7 @@ class BackgroundJobMachine(AsyncStateMachine):
         async def work() -> Sequence[BackgroundJobRecord]:
             async with self.uow_factory() if commits else undone(self.uow_factory()):
                 answers = await self.jobs.add(new)
-            return answers
+            return list(answers)
 
         answers = self.run(_within(tenant, work))
         if not commits:
