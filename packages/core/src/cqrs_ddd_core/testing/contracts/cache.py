@@ -6,15 +6,16 @@ import asyncio
 from abc import abstractmethod
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 from uuid import UUID
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from cqrs_ddd_core.ports.cache import ICacheService
+from cqrs_ddd_core.primitives.exceptions import SerializationError
 from cqrs_ddd_core.testing.adapter_contract import AdapterContract
-from cqrs_ddd_core.testing.stored_values import EVERY_JSON_VALUE
+from cqrs_ddd_core.testing.stored_values import EVERY_JSON_VALUE, NO_JSON_VALUES
 
 __all__ = ["CacheContract"]
 
@@ -61,9 +62,6 @@ class CacheContract(AdapterContract):
     Give ``cache``, without any data. A cache may forget at any moment; it must not while these tests run.
     """
 
-    refuses_what_is_not_json: ClassVar[bool] = True
-    """A value that is neither JSON nor a pydantic model is refused; otherwise it may be kept as something else."""
-
     @pytest.fixture
     @abstractmethod
     def cache(self) -> ICacheService:
@@ -87,7 +85,7 @@ class CacheContract(AdapterContract):
 
     async def test_a_model_comes_back_as_json_when_no_class_is_named(self, cache: ICacheService) -> None:
         await cache.set("key", _ARTICLE, ttl=_LONG)
-        found = await cache.get("key")
+        found: Any = await cache.get("key")
         assert found == {**_ARTICLE.model_dump(mode="json"), "tags": found["tags"]}
         assert sorted(found["tags"]) == ["new", "red"]
 
@@ -114,7 +112,7 @@ class CacheContract(AdapterContract):
         assert await cache.get("ke") is None
 
     @pytest.mark.parametrize(
-        "key", ["with space", "a:b:c", "slash/and?query=1", "žluťoučký-日本語-🦄", "x" * 500, "*", "[a]"]
+        "key", ["with space", "a:b:c", "slash/and?query=1", "žluťoučký-日本語-🦄", "x" * 500, "*[a]?"]
     )
     async def test_a_key_is_any_text(self, cache: ICacheService, key: str) -> None:
         await cache.set(key, 1, ttl=_LONG)
@@ -134,21 +132,20 @@ class CacheContract(AdapterContract):
         await cache.set("key", value, ttl=_LONG)
         await cache.set("model", _ARTICLE.model_copy(deep=True), ttl=_LONG)
         value["items"].append("changed")
-        (await cache.get("key"))["items"].append("changed")
+        read: Any = await cache.get("key")
+        read["items"].append("changed")
         found = await cache.get("model", _Article)
         assert found is not None
         found.tags.add("changed")
         assert await cache.get("key") == {"items": [1]}
         assert await cache.get("model", _Article) == _ARTICLE
 
-    @pytest.mark.parametrize("value", [object(), {"at": object()}, {1, 2}, b"bytes", float("nan"), [float("inf")]])
+    @pytest.mark.parametrize("value", NO_JSON_VALUES)
     async def test_what_json_does_not_have_is_refused(self, cache: ICacheService, value: Any) -> None:
-        if not self.refuses_what_is_not_json:
-            pytest.skip("this cache keeps such values as something else")
-        with pytest.raises(TypeError, match="key"):
+        with pytest.raises(SerializationError, match="key"):
             await cache.set("key", value, ttl=_LONG)
-        with pytest.raises(TypeError, match="key"):
-            await cache.set_batch({"good": 1, "key": value}, ttl=_LONG)
+        with pytest.raises(SerializationError, match="key"):
+            await cache.set_batch({"good": 1, "key": {"inner": [value]}}, ttl=_LONG)
         assert await cache.get_batch(["good", "key"]) == {}
 
     # ------------------------------------------------------------------ time
