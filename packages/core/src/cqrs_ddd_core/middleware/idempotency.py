@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +13,7 @@ from cqrs_ddd_core.cqrs.mediator import has_committed
 from cqrs_ddd_core.cqrs.message import Command
 from cqrs_ddd_core.cqrs.response import CommandResponse
 from cqrs_ddd_core.middleware.nesting import enclosing_unit_of_work
-from cqrs_ddd_core.middleware.stored_response import StoredResponseFormat, fingerprint
+from cqrs_ddd_core.middleware.stored_response import StoredResponseFormat, fingerprint, with_list_of_events
 from cqrs_ddd_core.ports.idempotency import IIdempotencyStore
 from cqrs_ddd_core.ports.middleware import NextHandler, Stage
 from cqrs_ddd_core.ports.unit_of_work import ensure_joined, get_current_uow
@@ -34,13 +34,13 @@ _MOST_RACES = 3
 class _Sending:
     """One command on its way: what its answer will be stored under."""
 
-    middleware: IdempotencyMiddleware
     key: str
     fingerprint: str
     format: StoredResponseFormat
 
 
-_sending: ContextVar[_Sending | None] = ContextVar("cqrs_ddd_idempotent_sending", default=None)
+_sendings: ContextVar[Mapping[IdempotencyMiddleware, _Sending | None]] = ContextVar("cqrs_ddd_idempotent_sendings")
+"""What the present command is protected by; None says that it is not."""
 
 
 class IdempotencyMiddleware:
@@ -87,24 +87,23 @@ class IdempotencyMiddleware:
         return True
 
     async def __call__(self, message: Any, next_handler: NextHandler, /) -> Any:
-        key: str | None = message.command_id if self._key is None else self._key(message)
-        if key is None:
-            token = _sending.set(None)
-            try:
-                return await next_handler(message)
-            finally:
-                _sending.reset(token)
-        sending = _Sending(
-            middleware=self, key=key, fingerprint=fingerprint(message), format=self._format(message.__class__)
-        )
-        answer = await self.find_answer(sending, message)
+        sending = self._sending(message)
+        answer = None if sending is None else await self.find_answer(sending, message)
         if answer is not None:
             return answer
-        token = _sending.set(sending)
+        token = _sendings.set({**_sendings.get({}), self: sending})
         try:
+            if sending is None:
+                return await next_handler(message)
             return await self._execute(sending, message, next_handler)
         finally:
-            _sending.reset(token)
+            _sendings.reset(token)
+
+    def _sending(self, message: Any) -> _Sending | None:
+        key: str | None = message.command_id if self._key is None else self._key(message)
+        if key is None:
+            return None
+        return _Sending(key=key, fingerprint=fingerprint(message), format=self._format(message.__class__))
 
     async def find_answer(self, sending: _Sending, message: Any) -> CommandResponse[Any] | None:
         """The response that was given before. Raises ``IdempotencyKeyReusedError`` when it was to something else."""
@@ -176,8 +175,8 @@ class _AnswerRecorder:
         return _is_command(message_type)
 
     async def __call__(self, message: Any, next_handler: NextHandler, /) -> Any:
-        sending = _sending.get()
-        if sending is None or sending.middleware is not self._middleware:
+        sending = _sendings.get({}).get(self._middleware)
+        if sending is None:
             return await next_handler(message)
         store = self._middleware.store
         ensure_joined(store, get_current_uow(), "an answer must be stored if, and only if, the command is committed")
@@ -185,7 +184,7 @@ class _AnswerRecorder:
         answer = await self._middleware.find_answer(sending, message)
         if answer is not None:
             return answer
-        response = await next_handler(message)
+        response = with_list_of_events(await next_handler(message))
         await store.save(sending.format.store(sending.key, sending.fingerprint, response))
         return response
 

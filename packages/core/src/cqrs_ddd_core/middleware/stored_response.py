@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import json
@@ -28,7 +29,7 @@ from cqrs_ddd_core.primitives.exceptions import (
     UnknownTypeError,
 )
 
-__all__ = ["StoredResponseFormat", "fingerprint"]
+__all__ = ["StoredResponseFormat", "fingerprint", "with_list_of_events"]
 
 _PLAIN_FIELDS = frozenset(field.name for field in dataclasses.fields(CommandResponse))
 _IDS_OF_THE_SENDING = {"command_id", "correlation_id"}
@@ -143,6 +144,15 @@ class StoredResponseFormat:
             return adapter.validate_json(to_json(value))
         except PydanticError as error:
             raise InvalidPayloadError("answer", self._name, str(error), field) from error
+
+
+def with_list_of_events[R: CommandResponse[Any]](response: R) -> R:
+    """The response as it will be repeated: JSON knows only one kind of sequence."""
+    if isinstance(response.events, list):
+        return response
+    changed = copy.copy(response)
+    object.__setattr__(changed, "events", list(response.events))
+    return changed
 
 
 def fingerprint(command: Command[Any]) -> str:
