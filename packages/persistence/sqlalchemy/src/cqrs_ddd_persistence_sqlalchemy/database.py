@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from types import TracebackType
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import PoolProxiedConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError, UnitOfWorkError
@@ -19,7 +17,7 @@ from cqrs_ddd_persistence_sqlalchemy.completion import completed
 from cqrs_ddd_persistence_sqlalchemy.engine_events import marked, prepare_engine
 from cqrs_ddd_persistence_sqlalchemy.sqlite_transaction import prepare_connection, refuse_if_owned
 
-__all__ = ["Database", "DriverConnection", "JoinableUnitOfWork", "SessionSource"]
+__all__ = ["Database", "JoinableUnitOfWork", "SessionSource"]
 
 type SessionSource = AsyncEngine | async_sessionmaker[Any]
 """What every adapter is made from: an engine, or a session factory that is bound to one."""
@@ -31,7 +29,7 @@ class Database:
     """The database behind an engine, as adapters use it.
 
     ``work()`` is for what belongs to the open unit of work, ``alone()`` for what commits at once, such as taking a
-    lease. Both give SQLAlchemy's connection. ``driver()`` gives the connection of the driver, for single statements.
+    lease. Both give SQLAlchemy's connection. ``driver()`` gives the one of the driver, for single statements.
     """
 
     def __init__(self, engine: AsyncEngine, session_factory: async_sessionmaker[Any]) -> None:
@@ -70,11 +68,13 @@ class Database:
     def ambient(self) -> JoinableUnitOfWork | None:
         """The unit of work that is open in this task, if it is on this database."""
         uow = current_uow_or_none()
-        return uow if isinstance(uow, JoinableUnitOfWork) and uow.joins(self) else None
+        return uow if isinstance(uow, JoinableUnitOfWork) and self.has(uow) else None
 
-    def is_same(self, other: Database) -> bool:
-        """Whether both use the same connections."""
-        return self.engine.sync_engine.pool is other.engine.sync_engine.pool
+    def has(self, uow: UnitOfWork) -> bool:
+        """Whether ``uow`` is on this database: whether both take their connections from one pool."""
+        if not isinstance(uow, JoinableUnitOfWork):
+            return False
+        return uow.database is self or uow.database.engine.sync_engine.pool is self.engine.sync_engine.pool
 
     @asynccontextmanager
     async def work(self, *, read_only: bool = False) -> AsyncGenerator[AsyncConnection]:
@@ -112,56 +112,34 @@ class Database:
             # Rolls back what is not committed.
             await completed(connection.close())
 
-    def driver(self) -> DriverConnection:
-        """``async with database.driver() as connection``: the driver's own, outside of any transaction."""
-        return DriverConnection(self)
+    async def driver[R](self, work: Callable[[Any], Coroutine[Any, Any, R]]) -> R:
+        """Run ``work`` with a connection of the driver from the engine's pool, outside of any transaction.
 
+        For statements that are a transaction each, where SQLAlchemy's layers would cost more than the statement does
+        and BEGIN and COMMIT would be round trips of their own. ``work`` must not leave a transaction open.
+        """
+        return await greenlet_spawn(self._with_driver, work)
 
-class DriverConnection:
-    """A connection of the driver from the engine's pool, for statements that are a transaction each.
-
-    SQLAlchemy's layers cost more than a short statement does, and its transactions are round trips of their own; where
-    both count, an adapter talks to the driver. The block must not leave a transaction open.
-    """
-
-    __slots__ = ("_database", "_raw")
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._raw: PoolProxiedConnection | None = None
-
-    async def __aenter__(self) -> Any:
-        raw = self._raw = await self._database.engine.raw_connection()
-        driver: Any = raw.driver_connection
-        if not self._database.is_postgresql:
-            try:
+    def _with_driver[R](self, work: Callable[[Any], Coroutine[Any, Any, R]]) -> R:
+        raw = self.engine.sync_engine.raw_connection()
+        try:
+            driver: Any = raw.driver_connection
+            if not self.is_postgresql:
                 refuse_if_owned(raw.info)
-                await prepare_connection(driver, raw.info)
-            except BaseException:
-                await completed(greenlet_spawn(raw.close))
-                raise
-        return driver
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        raw = self._raw
-        assert raw is not None
-        if exc is not None and not isinstance(exc, Exception):
-            # Cancelled in the middle of a statement: nobody knows what the connection is doing.
-            await completed(greenlet_spawn(raw.invalidate))
-        elif self._database.is_postgresql:
-            raw.close()  # nothing to roll back, hence nothing to wait for
-        else:
-            await completed(greenlet_spawn(raw.close))
+                await_only(prepare_connection(driver, raw.info))
+            return await_only(work(driver))
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                raw.invalidate()  # cancelled in the middle of a statement: nobody knows what it is doing
+            raise
+        finally:
+            raw.close()
 
 
 class JoinableUnitOfWork(UnitOfWork):
     """A unit of work that adapters of the same database take part in."""
 
-    @abstractmethod
-    def joins(self, database: Database) -> bool:
-        """Whether what is done on ``database`` belongs to this unit of work."""
+    database: Database
 
     @abstractmethod
     async def connection(self) -> AsyncConnection:

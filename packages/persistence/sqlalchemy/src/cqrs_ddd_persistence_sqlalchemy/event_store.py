@@ -12,6 +12,7 @@ from cqrs_ddd_core.adapters.arguments import at_least, longer_than_nothing
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.instrumentation import get_hook_registry
 from cqrs_ddd_core.ports.event_store import StoredEvent, StreamAppend
+from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
 from cqrs_ddd_core.primitives.exceptions import ReadOnlyUnitOfWorkError
 from cqrs_ddd_persistence_sqlalchemy.database import Database, SessionSource
@@ -21,6 +22,7 @@ from cqrs_ddd_persistence_sqlalchemy.notification import Notifications
 from cqrs_ddd_persistence_sqlalchemy.postgresql_event_log import PostgreSQLEventLog
 from cqrs_ddd_persistence_sqlalchemy.sqlite_event_log import SQLiteEventLog
 from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables
+from cqrs_ddd_persistence_sqlalchemy.unit_of_work import SQLAlchemyUnitOfWork
 
 __all__ = ["SQLAlchemyEventStore"]
 
@@ -52,12 +54,19 @@ class SQLAlchemyEventStore:
         That is for commits it was not told of: on SQLite those of other processes, on PostgreSQL those of a process
         that died after its commit, and all while the connection that listens is lost.
         """
+        self._session_factory = session_factory
         self._database = Database.of(session_factory)
         self._upcasters = upcaster_registry
         self._poll_interval = longer_than_nothing(poll_interval, "poll_interval")
         make = PostgreSQLEventLog if self._database.is_postgresql else SQLiteEventLog
         self._log: EventLog = make(self._database, tables)
         self._notifications = Notifications.of(self._database, tables.events.fullname)
+
+    def joins(self, uow: UnitOfWork, /) -> bool:
+        return self._database.has(uow)
+
+    def open_unit_of_work(self) -> UnitOfWork:
+        return SQLAlchemyUnitOfWork(self._session_factory)
 
     # ------------------------------------------------------------------ appending
 

@@ -61,8 +61,7 @@ class Notifications:
             return
         self._sent_at = now
         try:
-            async with self._database.driver() as driver:
-                await driver.fetchval("SELECT pg_notify($1, '')", self._channel)
+            await self._database.driver(lambda driver: driver.fetchval("SELECT pg_notify($1, '')", self._channel))
         except Exception:  # noqa: BLE001 - whatever it is, the commit stands
             logger.warning("A notification on %s was not sent; readers will look by themselves", self._channel)
 

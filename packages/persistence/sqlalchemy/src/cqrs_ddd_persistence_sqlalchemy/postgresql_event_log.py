@@ -13,8 +13,7 @@ The order of the steps is the whole point: within a statement CASE keeps it, bet
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -52,61 +51,55 @@ class PostgreSQLEventLog:
 
     async def append(self, appends: Sequence[StreamRows], connection: AsyncConnection | None) -> Sequence[Appended]:
         if len(appends) > 1 and len({append.aggregate_key for append in appends}) < len(appends):
-            return await self._append_one_by_one(appends, connection)
-        if connection is None:
-            return await self._append_alone(appends)
-        return await self._append_inside(appends, connection)
+            # What the second append to a stream meets depends on the first.
+            if connection is None:
+                async with self._database.alone() as own:
+                    return [await self._append_one(append, own) for append in appends]
+            async with connection.begin_nested():
+                return [await self._append_one(append, connection) for append in appends]
+        append = self._append_alone if connection is None else self._append_inside
+        return await self._run(connection, lambda fetch: append(fetch, appends))
 
-    async def _append_alone(self, appends: Sequence[StreamRows]) -> Sequence[Appended]:
+    async def _append_one(self, append: StreamRows, connection: AsyncConnection) -> Appended:
+        return (await self._run(connection, lambda fetch: self._append_inside(fetch, [append])))[0]
+
+    async def _append_alone(self, fetch: _Fetch, appends: Sequence[StreamRows]) -> Sequence[Appended]:
         """Without a transaction around it the statement is one: a single round trip, all rows or none."""
         sql, parameters = self._sql.insertion(appends, inside=False)
         wanted = _number_of(appends)
         for _ in range(_ATTEMPTS):
-            async with self._fetching(None) as fetch:
-                try:
-                    rows = await fetch(sql, *parameters)
-                except Exception as error:
-                    if not is_unique_violation(error):
-                        raise
-                    rows = ()
-                if len(rows) == wanted:
-                    return _appended(appends, rows)
-                await self._explain(fetch, appends)
-        raise _too_much_traffic(appends)
+            try:
+                rows = await fetch(sql, *parameters)
+            except Exception as error:
+                if not is_unique_violation(error):
+                    raise
+                rows = ()
+            if len(rows) == wanted:
+                return _appended(appends, rows)
+            await self._explain(fetch, appends)
+        raise _lost(appends)
 
-    async def _append_inside(self, appends: Sequence[StreamRows], connection: AsyncConnection) -> Sequence[Appended]:
+    async def _append_inside(self, fetch: _Fetch, appends: Sequence[StreamRows]) -> Sequence[Appended]:
         """A row that meets another one with its key is left out and not an error, which would end the transaction."""
         sql, parameters = self._sql.insertion(appends, inside=True)
         wanted = _number_of(appends)
-        async with self._fetching(connection) as fetch:
-            for _ in range(_ATTEMPTS):
-                try:
-                    rows = await fetch(sql, *parameters)
-                except TransactionConflictError as error:
-                    raise _lost(appends) from error
-                if len(rows) == wanted:
-                    return _appended(appends, rows)
-                if rows:
-                    await fetch(self._sql.deletion, [row[0] for row in rows])
-                await self._explain(fetch, appends)
-        raise _too_much_traffic(appends)
-
-    async def _append_one_by_one(
-        self, appends: Sequence[StreamRows], connection: AsyncConnection | None
-    ) -> Sequence[Appended]:
-        """For a batch that appends to one stream twice: what the second one meets depends on the first."""
-        if connection is None:
-            async with self._database.alone() as own:
-                return [(await self._append_inside([append], own))[0] for append in appends]
-        async with connection.begin_nested():
-            return [(await self._append_inside([append], connection))[0] for append in appends]
+        for _ in range(_ATTEMPTS):
+            try:
+                rows = await fetch(sql, *parameters)
+            except TransactionConflictError as error:
+                raise _lost(appends) from error
+            if len(rows) == wanted:
+                return _appended(appends, rows)
+            if rows:
+                await fetch(self._sql.deletion, [row[0] for row in rows])
+            await self._explain(fetch, appends)
+        raise _lost(appends)
 
     async def _explain(self, fetch: _Fetch, appends: Sequence[StreamRows]) -> None:
         """Raise what speaks against an append; return when nothing does any more and it may be tried again."""
         ids = [row.event_id for append in appends for row in append.rows]
-        tenant_id = appends[0].tenant_id
         types, keys = [append.aggregate_type for append in appends], [append.aggregate_id for append in appends]
-        found = await fetch(self._sql.explanation, tenant_id, types, keys, ids)
+        found = await fetch(self._sql.explanation, appends[0].tenant_id, types, keys, ids)
         for append, (actual, known_ids, synchronous_commit) in zip(appends, found, strict=True):
             if synchronous_commit == "off":
                 raise EventStoreError(
@@ -131,29 +124,33 @@ class PostgreSQLEventLog:
         limit: int | None,
         connection: AsyncConnection | None,
     ) -> _Rows:
-        async with self._fetching(connection) as fetch:
+        async def read(fetch: _Fetch) -> _Rows:
             return await fetch(self._sql.stream, *stream, after_version, up_to_version, limit)
 
+        return await self._run(connection, read)
+
     async def stream_version(self, stream: StreamKey, connection: AsyncConnection | None) -> int:
-        async with self._fetching(connection) as fetch:
+        async def read(fetch: _Fetch) -> int:
             rows = await fetch(self._sql.last_version, *stream)
-        version: int = rows[0][0] if rows else 0
-        return version
+            return rows[0][0] if rows else 0
+
+        return await self._run(connection, read)
 
     async def bounds(self) -> Bounds:
-        async with self._fetching(None) as fetch:
-            return await self._bounds(fetch, -1)
+        return await self._run(None, lambda fetch: self._bounds(fetch, -1))
 
     async def read_log(
         self, after_position: int, limit: int, event_types: Collection[str] | None, tenant_id: str | None
     ) -> tuple[_Rows, Bounds]:
-        async with self._fetching(None) as fetch:
+        types = None if event_types is None else list(event_types)
+
+        async def read(fetch: _Fetch) -> tuple[_Rows, Bounds]:
             bounds = await self._bounds(fetch, after_position)
             if bounds.final <= after_position:
                 return (), bounds
-            types = None if event_types is None else list(event_types)
-            rows = await fetch(self._sql.log, after_position, bounds.final, types, tenant_id, limit)
-            return rows, bounds
+            return await fetch(self._sql.log, after_position, bounds.final, types, tenant_id, limit), bounds
+
+        return await self._run(None, read)
 
     async def _bounds(self, fetch: _Fetch, after_position: int) -> Bounds:
         """Each statement is a transaction of its own, with a snapshot of its own, whatever isolation is usual here."""
@@ -170,36 +167,31 @@ class PostgreSQLEventLog:
 
     # ------------------------------------------------------------------ connections
 
-    @asynccontextmanager
-    async def _fetching(self, connection: AsyncConnection | None) -> AsyncGenerator[_Fetch]:
-        """How to run statements, in this transaction or outside of any; errors become those of the toolkit."""
+    async def _run[R](self, connection: AsyncConnection | None, work: Callable[[_Fetch], Coroutine[Any, Any, R]]) -> R:
+        """Do ``work`` in this transaction, or outside of any; errors of the driver become those of the toolkit."""
         try:
-            if connection is None:
-                # Through SQLAlchemy's layers BEGIN and COMMIT would be two more round trips.
-                async with self._database.driver() as driver:
-                    await self._check_sequence(driver.fetch)
-                    yield driver.fetch
-            else:
-                within = _fetching_within(connection)
-                await self._check_sequence(within)
-                yield within
+            if connection is not None:
+                return await self._checked(_fetching_within(connection), work)
+            # Through SQLAlchemy's layers BEGIN and COMMIT would be two more round trips.
+            return await self._database.driver(lambda driver: self._checked(driver.fetch, work))
         except Exception as error:
             found = failure(error)
             if found is error:
                 raise
             raise found from error
 
-    async def _check_sequence(self, fetch: _Fetch) -> None:
-        if self._sequence_is_checked:
-            return
-        rows = await fetch(self._sql.sequence_settings)
-        if [tuple(row) for row in rows] != [(1, 1, False)]:
-            raise ConfigurationError(
-                f"The sequence {self._sql.sequence_name} must count by 1, without a cache and without a cycle: readers "
-                "rely on its last value being the newest position. Put it right with ALTER SEQUENCE "
-                f"{self._sql.sequence_name} INCREMENT 1 CACHE 1 NO CYCLE, while nobody appends."
-            )
-        self._sequence_is_checked = True
+    async def _checked[R](self, fetch: _Fetch, work: Callable[[_Fetch], Coroutine[Any, Any, R]]) -> R:
+        if not self._sequence_is_checked:
+            rows = await fetch(self._sql.sequence_settings)
+            if [tuple(row) for row in rows] != [(1, 1, False)]:
+                name = self._sql.sequence_name
+                raise ConfigurationError(
+                    f"The sequence {name} must count by 1, without a cache and without a cycle: readers rely on its "
+                    "last value being the newest position. Put it right while nobody appends: "
+                    f"ALTER SEQUENCE {name} INCREMENT 1 CACHE 1 NO CYCLE."
+                )
+            self._sequence_is_checked = True
+        return await work(fetch)
 
 
 class _Statements:
@@ -340,9 +332,6 @@ def _appended(appends: Sequence[StreamRows], rows: _Rows) -> list[Appended]:
 
 
 def _lost(appends: Sequence[StreamRows]) -> OptimisticConcurrencyError:
+    """Who was quicker is not known: PostgreSQL gave up the transaction, or others were quicker again and again."""
     first = appends[0]
     return OptimisticConcurrencyError(first.aggregate_type, first.aggregate_id, first.expected, None)
-
-
-def _too_much_traffic(appends: Sequence[StreamRows]) -> OptimisticConcurrencyError:
-    return _lost(appends)

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
+from cqrs_ddd_persistence_sqlalchemy.engine_events import marked, prepare_engine
 from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables
 
 __all__ = ["create_schema", "drop_schema", "ensure_schema_exists", "schema_connection", "version_table"]
@@ -36,7 +37,8 @@ async def drop_schema(bind: AsyncEngine | AsyncConnection, *, tables: Tables = T
 async def schema_connection(bind: AsyncEngine | AsyncConnection) -> AsyncGenerator[AsyncConnection]:
     """A connection on which one process at a time changes tables, until its transaction ends."""
     if isinstance(bind, AsyncEngine):
-        async with bind.begin() as connection:
+        prepare_engine(bind)
+        async with marked(bind, read_only=False).begin() as connection:
             await _lock(connection)
             yield connection
     else:

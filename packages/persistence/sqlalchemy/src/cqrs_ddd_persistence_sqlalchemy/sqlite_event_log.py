@@ -5,8 +5,7 @@ One transaction writes at a time, so positions rise in the order of the commits:
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -54,8 +53,10 @@ class SQLiteEventLog:
     async def _append_all(
         self, appends: Sequence[StreamRows], connection: AsyncConnection | None
     ) -> Sequence[Appended]:
-        async with self._fetching(connection) as fetch:
+        async def append_all(fetch: _Fetch) -> Sequence[Appended]:
             return [await self._append(fetch, append) for append in appends]
+
+        return await self._run(connection, append_all)
 
     async def _append(self, fetch: _Fetch, append: StreamRows) -> Appended:
         rows = append.rows
@@ -111,29 +112,35 @@ class SQLiteEventLog:
         limit: int | None,
         connection: AsyncConnection | None,
     ) -> _Rows:
-        async with self._fetching(connection) as fetch:
-            return await fetch(self._sql.stream, (*stream, after_version, up_to_version, -1 if limit is None else limit))
+        parameters = (*stream, after_version, up_to_version, -1 if limit is None else limit)
+
+        async def read(fetch: _Fetch) -> _Rows:
+            return await fetch(self._sql.stream, parameters)
+
+        return await self._run(connection, read)
 
     async def stream_version(self, stream: StreamKey, connection: AsyncConnection | None) -> int:
-        async with self._fetching(connection) as fetch:
+        async def read(fetch: _Fetch) -> int:
             rows = await fetch(self._sql.last_version, stream)
-        version: int = rows[0][0] if rows else 0
-        return version
+            return rows[0][0] if rows else 0
+
+        return await self._run(connection, read)
 
     async def bounds(self) -> Bounds:
-        async with self._fetching(None) as fetch:
-            return await self._bounds(fetch)
+        return await self._run(None, self._bounds)
 
     async def read_log(
         self, after_position: int, limit: int, event_types: Collection[str] | None, tenant_id: str | None
     ) -> tuple[_Rows, Bounds]:
-        async with self._fetching(None) as fetch:
-            # Read before the rows: what is committed in between is found by the next look.
+        async def read(fetch: _Fetch) -> tuple[_Rows, Bounds]:
+            # Before the rows: what is committed in between is found by the next look.
             bounds = await self._bounds(fetch)
             if bounds.final <= after_position:
                 return (), bounds
             sql, parameters = self._sql.log(after_position, bounds.final, limit, event_types, tenant_id)
             return await fetch(sql, parameters), bounds
+
+        return await self._run(None, read)
 
     async def _bounds(self, fetch: _Fetch) -> Bounds:
         rows = await fetch(self._sql.newest_position, ())
@@ -142,16 +149,12 @@ class SQLiteEventLog:
 
     # ------------------------------------------------------------------ connections
 
-    @asynccontextmanager
-    async def _fetching(self, connection: AsyncConnection | None) -> AsyncGenerator[_Fetch]:
-        """How to run statements, in this transaction or outside of any; errors become those of the toolkit."""
+    async def _run[R](self, connection: AsyncConnection | None, work: Callable[[_Fetch], Coroutine[Any, Any, R]]) -> R:
+        """Do ``work`` in this transaction, or outside of any; errors of the driver become those of the toolkit."""
         try:
             if connection is not None:
-                yield _fetching_within(connection)
-                return
-            async with self._database.driver() as driver:
-                yield driver.execute_fetchall
-                await _settle(driver)
+                return await work(_fetching_within(connection))
+            return await self._database.driver(lambda driver: _committed(driver, work))
         except Exception as error:
             found = failure(error)
             if found is error:
@@ -228,7 +231,9 @@ def _fetching_within(connection: AsyncConnection) -> _Fetch:
     return fetch
 
 
-async def _settle(driver: SQLiteDriver) -> None:
+async def _committed[R](driver: SQLiteDriver, work: Callable[[_Fetch], Coroutine[Any, Any, R]]) -> R:
+    result = await work(driver.execute_fetchall)
     # Whether the driver opens a transaction before a statement depends on how the engine was made.
     if driver.in_transaction:
         await driver.commit()
+    return result

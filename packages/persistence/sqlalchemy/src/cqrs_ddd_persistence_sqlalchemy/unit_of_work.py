@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
-from cqrs_ddd_core.ports.aggregate_store import IAggregateStore
+from cqrs_ddd_core.ports.aggregate_store import AggregateStores, IAggregateStore
 from cqrs_ddd_core.ports.repository import IRepository
 from cqrs_ddd_core.ports.unit_of_work import check_aggregates
 from cqrs_ddd_persistence_sqlalchemy.completion import completed
@@ -33,16 +33,23 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
     _session: AsyncSession | None = None
 
     def __init__(
-        self, session_factory: SessionSource, *, aggregates: Iterable[type[AggregateRoot[Any]]] | None = None
+        self,
+        session_factory: SessionSource,
+        *,
+        aggregates: Iterable[type[AggregateRoot[Any]]] | None = None,
+        aggregate_stores: AggregateStores | None = None,
     ) -> None:
         """``session_factory`` is an ``async_sessionmaker``, or the engine itself."""
         self.database = Database.of(session_factory)
         if aggregates is not None:
             self.aggregates = check_aggregates(aggregates)
+        if aggregate_stores is not None:
+            self.aggregate_stores = aggregate_stores
 
     @property
     def session(self) -> AsyncSession:
         """SQLAlchemy's session of this transaction; opened by asking for it, connected at its first statement."""
+        self.check_open()
         if self._session is None:
             self._session = self.database.session(read_only=self.read_only)
         self.begun = True
@@ -51,10 +58,6 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
     @override
     async def connection(self) -> AsyncConnection:
         return await self.session.connection()
-
-    @override
-    def joins(self, database: Database) -> bool:
-        return self.database is database or self.database.is_same(database)
 
     @override
     async def holds_write_lock(self) -> bool:
