@@ -49,9 +49,15 @@ class Shop:
     store: InMemoryStore
 
 
-def open_shop(catalogue: Catalogue, mailer: Mailer, *, middlewares: Iterable[IMiddleware | IEventSink] = ()) -> Shop:
-    """Wire the application. ``middlewares`` are for whoever wants to watch it."""
-    store = InMemoryStore()
+def open_shop(
+    catalogue: Catalogue,
+    mailer: Mailer,
+    *,
+    store: InMemoryStore | None = None,
+    middlewares: Iterable[IMiddleware | IEventSink] = (),
+) -> Shop:
+    """Wire the application, on an empty store unless one is given. ``middlewares`` are for whoever wants to watch."""
+    store = InMemoryStore() if store is None else store
     bus = InMemoryMessageBus()
     rows = InMemoryProjectionReader(store)
     outbox = BufferedOutbox(InMemoryOutboxStorage(store), InMemoryMessagePublisher(bus))
