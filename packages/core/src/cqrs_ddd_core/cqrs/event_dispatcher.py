@@ -89,11 +89,12 @@ class EventDispatcher:
         events: Iterable[DomainEvent],
         *,
         when: When | Literal["after_commit", "before_commit"] = When.AFTER_COMMIT,
+        stop_at_failure: bool = False,
     ) -> Sequence[HandlerFailure]:
         """Run the handlers of these events.
 
-        Before the commit the first failure is raised and the rest does not run. After it a failure is logged,
-        counted and returned, and the others run all the same.
+        Before the commit, or with ``stop_at_failure``, the first failure is raised and the rest does not run. After
+        it a failure is logged, counted and returned, and the others run all the same.
         """
         when = When(when)
         failures: list[HandlerFailure] = []
@@ -114,7 +115,7 @@ class EventDispatcher:
                     try:
                         await self._run(name, call, event, when)
                     except Exception as error:
-                        if when is When.BEFORE_COMMIT:
+                        if stop_at_failure or when is When.BEFORE_COMMIT:
                             raise
                         self.failures[name] += 1
                         failures.append(HandlerFailure(event=event, handler=name, error=error))
