@@ -27,6 +27,7 @@ WITHOUT_MEMORY_ADAPTER = {
 }
 # The same for contract suites.
 WITHOUT_CONTRACT = {
+    "aggregate_store": "the contracts of the repository, the search and the unit of work",
     "bus": "the Mediator's own tests",
     "clock": "nothing to promise but the time",
     "event_dispatcher": "the EventDispatcher's own tests",
@@ -34,7 +35,6 @@ WITHOUT_CONTRACT = {
     "message": "a record that crosses other ports",
     "middleware": "each middleware has tests of its own",
     "query_options": "a record that crosses other ports",
-    "search_result": "the repository's contract",
     "upcaster": "a registry of the user's own functions",
     "validator": "each validator has tests of its own",
     "worker": "each long-running service has tests of its own",

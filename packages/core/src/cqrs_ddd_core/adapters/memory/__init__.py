@@ -1,5 +1,6 @@
 """In-memory adapters of every port: for tests, prototypes, and as the oracle of the durable ones."""
 
+from cqrs_ddd_core.adapters.memory.aggregate_store import InMemoryAggregateStore
 from cqrs_ddd_core.adapters.memory.background_job import InMemoryBackgroundJobRepository
 from cqrs_ddd_core.adapters.memory.blob import InMemoryBlobStorage
 from cqrs_ddd_core.adapters.memory.cache import InMemoryCacheService
@@ -23,6 +24,7 @@ from cqrs_ddd_core.adapters.memory.unit_of_work import InMemoryUnitOfWork
 
 __all__ = [
     "DeadLetter",
+    "InMemoryAggregateStore",
     "InMemoryBackgroundJobRepository",
     "InMemoryBlobStorage",
     "InMemoryCacheService",
