@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,11 +12,14 @@ from cqrs_ddd_core.domain.event_registry import EventTypeRegistry
 from cqrs_ddd_core.ports.event_store import StoredEvent
 from cqrs_ddd_core.ports.message import MessageEnvelope
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
-from cqrs_ddd_core.primitives.exceptions import EventStoreError
+from cqrs_ddd_core.primitives.exceptions import EventStoreError, InvalidPayloadError
 
-__all__ = ["EventSerializer"]
+__all__ = ["METADATA_HEADER", "EventSerializer"]
 
 _EXCLUDED = set(ENVELOPE_FIELDS)
+
+METADATA_HEADER = "event-metadata"
+"""The header in which the metadata of an event travels, as JSON: headers are text, metadata need not be."""
 
 
 def _payload(event: DomainEvent) -> dict[str, Any]:
@@ -56,7 +60,10 @@ class EventSerializer:
         )
 
     def to_envelope(self, event: DomainEvent) -> MessageEnvelope:
-        """For outbox and brokers. The aggregate's id is the key; metadata travels as headers where it is text."""
+        """For outbox and brokers. The aggregate's id is the key; metadata that is text can be read in the headers too.
+
+        Raises ``InvalidPayloadError`` for metadata that JSON does not have.
+        """
         return MessageEnvelope(
             message_type=event.event_type,
             payload=_payload(event),
@@ -70,7 +77,7 @@ class EventSerializer:
             correlation_id=event.correlation_id,
             causation_id=event.causation_id,
             tenant_id=get_current_tenant_or_none(),
-            headers={name.lower(): value for name, value in event.metadata.items() if isinstance(value, str)},
+            headers=_headers(event) if event.metadata else {},
         )
 
     def from_stored(self, stored: StoredEvent) -> DomainEvent:
@@ -110,9 +117,30 @@ class EventSerializer:
                 "aggregate_id": envelope.aggregate_id,
                 "aggregate_type": envelope.aggregate_type,
                 "aggregate_version": envelope.aggregate_version,
-                "metadata": dict(envelope.headers),
+                "metadata": _metadata(envelope),
                 "correlation_id": envelope.correlation_id,
                 "causation_id": envelope.causation_id,
             },
             version=envelope.schema_version,
         )
+
+
+def _headers(event: DomainEvent) -> dict[str, str]:
+    try:
+        metadata = json.dumps(event.metadata, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise InvalidPayloadError("event", event.event_type, f"metadata is not JSON: {error}") from error
+    headers = {name.lower(): value for name, value in event.metadata.items() if isinstance(value, str)}
+    return {**headers, METADATA_HEADER: metadata}
+
+
+def _metadata(envelope: MessageEnvelope) -> Any:
+    text = envelope.headers.get(METADATA_HEADER)
+    if text is None:
+        return {}
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise InvalidPayloadError(
+            "event", envelope.message_type, f"header {METADATA_HEADER} is not JSON: {error}", envelope.message_id
+        ) from error
