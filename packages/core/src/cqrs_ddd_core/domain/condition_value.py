@@ -248,14 +248,15 @@ def _path_keys(path: str) -> Iterable[str]:
     """The keys of ``a.b``, ``$.a.b`` or ``$."a.b"``."""
     rest = path.removeprefix("$.")
     while True:
-        if rest.startswith('"'):
-            key, quote, rest = rest[1:].partition('"')
-            if not quote or (rest and not rest.startswith(".")):
+        quoted = rest.startswith('"')
+        if quoted:
+            key, closing, rest = rest[1:].partition('"')
+            if not closing or (rest and not rest.startswith(".")):
                 raise _problem(f"the path {shown(path)} has a quote that is not closed before the next dot")
         else:
             key, dot, tail = rest.partition(".")
             rest = dot + tail
-        if not key or key == "$" or any(sign in key for sign in "[]*"):
+        if not key or (not quoted and any(sign in key for sign in "$[]*")):
             raise _problem(f"a path is keys with dots between them, as in '$.a.\"b.c\"', found {shown(path)}")
         yield key
         if not rest:

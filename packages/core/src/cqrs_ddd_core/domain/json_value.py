@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 __all__ = ["NOT_JSON", "json_contains", "json_equal", "json_path_exists", "to_json_value"]
 
@@ -18,7 +18,8 @@ class _NotJson:
 NOT_JSON: Final = _NotJson()
 """What ``to_json_value`` gives for something that no document can keep."""
 
-_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any)
+# NaN stays NaN, which equals nothing; pydantic would make it null.
+_ANYTHING: TypeAdapter[Any] = TypeAdapter(Any, config=ConfigDict(ser_json_inf_nan="constants"))
 
 
 def to_json_value(value: Any) -> Any:
