@@ -149,7 +149,7 @@ class CriticalSection:
 
         async def acquire() -> LockLease:
             lease = await self._strategy.acquire(resource, timeout=patience, ttl=self._ttl, session_id=self._session_id)
-            # In here, so that it is given back even if a hook fails afterwards.
+            # In here, so that it is given back even if the task is cancelled in a hook on the way out.
             self._held[resource] = lease
             self._valid_until[resource] = loop.time() + self._ttl
             return lease
@@ -193,23 +193,26 @@ class CriticalSection:
 
     async def _keep(self) -> None:
         """The heartbeat: renew every lock three times per ``ttl``, until one is lost."""
+        pause = self._ttl / 3
         while True:
-            await asyncio.sleep(self._ttl / 3)
+            await asyncio.sleep(pause)
+            pause = self._ttl / 3
             for resource in list(self._held):
-                if not await self._renewed(resource):
+                try:
+                    is_held = await self._renew(resource)
+                except Exception as error:  # noqa: BLE001 - the lock service may come back before the lock has run out
+                    logger.warning("The lock on %s could not be renewed: %r", resource, error)
+                    is_held = asyncio.get_running_loop().time() < self._valid_until[resource]
+                    pause = self._ttl / 15
+                if not is_held:
                     self._lose(resource)
                     return
 
-    async def _renewed(self, resource: ResourceIdentifier) -> bool:
-        """Whether the lock is still held, as far as can be known."""
-        loop = asyncio.get_running_loop()
-        asked = loop.time()
-        try:
-            async with asyncio.timeout(max(self._valid_until[resource] - asked, self._ttl / 3)):
-                lease = await self._strategy.extend(self._held[resource], ttl=self._ttl)
-        except Exception as error:  # noqa: BLE001 - the lock service may come back before the lock has run out
-            logger.warning("The lock on %s could not be renewed: %r", resource, error)
-            return loop.time() < self._valid_until[resource]
+    async def _renew(self, resource: ResourceIdentifier) -> bool:
+        """Hold the lock for longer; False when it has been lost."""
+        asked = asyncio.get_running_loop().time()
+        async with asyncio.timeout(max(self._valid_until[resource] - asked, self._ttl / 15)):
+            lease = await self._strategy.extend(self._held[resource], ttl=self._ttl)
         if lease is None:
             return False
         self._held[resource] = lease
