@@ -372,8 +372,13 @@ class UnitOfWork(ABC):
         self, aggregate_type: type[AggregateRoot[Any]], factory: AggregateStoreFactory
     ) -> IAggregateStore[Any, Any]:
         """The store of these aggregates, made by ``factory`` when there is none yet. For repositories of their own."""
-        if self.aggregate_stores is None or aggregate_type not in self.aggregate_stores:
-            self.aggregate_stores = {**(self.aggregate_stores or {}), aggregate_type: factory}
+        if self.aggregate_stores is None:
+            self.aggregate_stores = {}
+        if self._stores is None:
+            self._stores = {}
+        if aggregate_type not in self._stores and aggregate_type not in self.aggregate_stores:
+            self.check_open()
+            self._stores[aggregate_type] = factory(self)
         return self.store(aggregate_type)
 
     # ------------------------------------------------------------------ what it has seen (for repositories)

@@ -1,0 +1,3 @@
+"""Event sourcing, snapshots, upcasting, conflict resolution, undo and redo."""
+
+__all__: list[str] = []
