@@ -338,24 +338,29 @@ async def test_an_error_of_the_storage_does_not_end_the_relay(until: Until, stor
         assert outbox.is_running
 
 
+class Slow(RecordingPublisher):
+    """Publishes when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.publishing, self.go_on = asyncio.Event(), asyncio.Event()
+
+    @override
+    async def publish(self, topic: str, message: MessageEnvelope | DomainEvent) -> None:
+        self.publishing.set()
+        await self.go_on.wait()
+        await super().publish(topic, message)
+
+
 async def test_stop_settles_the_batch_in_hand(store: InMemoryStore) -> None:
-    publishing, go_on = asyncio.Event(), asyncio.Event()
-
-    class Slow(RecordingPublisher):
-        @override
-        async def publish(self, topic: str, message: MessageEnvelope | DomainEvent) -> None:
-            publishing.set()
-            await go_on.wait()
-            await super().publish(topic, message)
-
     publisher = Slow()
     outbox = BufferedOutbox(InMemoryOutboxStorage(store), publisher)
     await outbox.add([packed("a"), packed("b")])
     await outbox.start()
-    await publishing.wait()
+    await publisher.publishing.wait()
     stopping = asyncio.create_task(outbox.stop())
     await asyncio.sleep(0)
-    go_on.set()
+    publisher.go_on.set()
     await stopping
     assert ids(publisher) == ["a", "b"]
     statistics = await outbox.service.statistics()
@@ -363,22 +368,14 @@ async def test_stop_settles_the_batch_in_hand(store: InMemoryStore) -> None:
 
 
 async def test_run_cancelled_settles_the_batch_in_hand_and_is_not_swallowed(store: InMemoryStore) -> None:
-    publishing, go_on = asyncio.Event(), asyncio.Event()
-
-    class Slow(RecordingPublisher):
-        @override
-        async def publish(self, topic: str, message: MessageEnvelope | DomainEvent) -> None:
-            publishing.set()
-            await go_on.wait()
-            await super().publish(topic, message)
-
-    outbox = BufferedOutbox(InMemoryOutboxStorage(store), Slow())
+    publisher = Slow()
+    outbox = BufferedOutbox(InMemoryOutboxStorage(store), publisher)
     await outbox.publish("parcels", packed("a"))
     running = asyncio.create_task(outbox.run())
-    await publishing.wait()
+    await publisher.publishing.wait()
     running.cancel()
     await asyncio.sleep(0)
-    go_on.set()
+    publisher.go_on.set()
     with pytest.raises(asyncio.CancelledError):
         await running
     assert (await outbox.service.statistics()).published == 1

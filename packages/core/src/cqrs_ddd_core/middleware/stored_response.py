@@ -103,7 +103,13 @@ class StoredResponseFormat:
     def _further_fields(self, response_class: type[CommandResponse[Any]]) -> Iterator[tuple[str, TypeAdapter[Any]]]:
         if response_class is CommandResponse:
             return
-        hints = typing.get_type_hints(response_class)
+        # Python 3.12 does not find the type parameters of a class by itself.
+        parameters = {
+            parameter.__name__: Any
+            for each in response_class.__mro__
+            for parameter in getattr(each, "__type_params__", ())
+        }
+        hints = typing.get_type_hints(response_class, localns=parameters)
         for field in dataclasses.fields(response_class):
             if field.name not in _PLAIN_FIELDS:
                 yield field.name, self._adapter(hints[field.name], f"{response_class.__name__}.{field.name}")
