@@ -12,10 +12,11 @@ from cqrs_ddd_core import Command
 from cqrs_ddd_core.instrumentation import get_hook_registry
 from cqrs_ddd_core.primitives import CQRSDDDError
 from orders.application.commands import AddLine, ConfirmOrder, PlaceOrder, StockUp
+from orders.application.overview import OverviewOfOrders
 from orders.application.queries import FreeStock, StatusOfOrder
 from orders.domain import Money
 from orders.narration import Narration, speaker
-from orders.wiring import Shop, open_shop
+from orders.wiring import Overview, Shop, open_overview, open_shop
 
 __all__ = ["tell"]
 
@@ -48,14 +49,16 @@ class _Story:
         self._tell = narration
 
     async def run(self) -> None:
+        self._tell.say("A small shop, on in-memory adapters: nothing is installed, started or written to a disk.")
         self._before_anything_happens()
         await self._ada_orders()
         await self._the_shop_says_no()
         await self._two_at_once()
         await self._asked_twice()
+        await self._elsewhere()
 
     async def _send[R](self, command: Command[R]) -> None:
-        self._tell.step("→", _shown(command))
+        self._tell.step("send", _shown(command))
         response = await self._shop.mediator.send(command)
         if response.result is not None:
             self._tell.step("answer", str(response.result))
@@ -120,6 +123,36 @@ class _Story:
         await self._send(command)
         await self._send(command)
         self._tell.say("The second time nothing was done: the answer was there already.")
+
+    async def _elsewhere(self) -> None:
+        self._tell.chapter("6. Elsewhere, a little later")
+        waiting = (await self._shop.outbox.storage.statistics()).pending
+        self._tell.say(
+            f"{waiting} events are in the outbox: each was written in the commit of its command. Nobody has published\n"
+            "them yet. Now the relay starts, and another service that keeps an overview of all orders."
+        )
+        overview, bus = open_overview(self._shop.bus), self._shop.bus
+        async with overview.consumer, self._shop.outbox:
+            await self._send(StockUp(product="cake", quantity=2))
+            await self._send(ConfirmOrder(order_id="B-1"))
+            while (await self._shop.outbox.storage.statistics()).pending:  # noqa: ASYNC110 - a story looks now and then
+                await asyncio.sleep(0.01)
+            await bus.join()
+            self._tell.tell_received("the overview")
+            await self._show(overview)
+
+            confirmed = next(message for message in bus.published if message.message_type == "OrderConfirmed")
+            self._tell.say(f"Brokers may deliver twice. The message that {confirmed.key} is confirmed comes once more:")
+            bus.publish("OrderConfirmed", confirmed)
+            await bus.join()
+            self._tell.tell_received("the overview")
+            await self._show(overview)
+            self._tell.say("It has had this message, so nothing has changed.")
+
+    async def _show(self, overview: Overview) -> None:
+        rows = (await overview.mediator.send(OverviewOfOrders())).result
+        for row in rows:
+            self._tell.step("row", f"{row.order_id}  {row.customer}  {row.pieces} pieces {row.total:>10}  {row.status}")
 
 
 def _shown(command: Command[Any]) -> str:

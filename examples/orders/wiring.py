@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from cqrs_ddd_core import HandlerRegistry, InMemoryStore, InMemoryUnitOfWork, Mediator, MiddlewareRegistry
 from cqrs_ddd_core.adapters.memory import (
     InMemoryIdempotencyStore,
+    InMemoryInbox,
     InMemoryMessageBus,
+    InMemoryMessageConsumer,
     InMemoryMessagePublisher,
     InMemoryOutboxStorage,
     InMemoryProjectionReader,
+    InMemoryProjectionWriter,
 )
+from cqrs_ddd_core.cqrs.consumers import BaseEventConsumer
 from cqrs_ddd_core.cqrs.outbox import BufferedOutbox
 from cqrs_ddd_core.middleware import (
     IdempotencyMiddleware,
@@ -29,13 +33,13 @@ from orders.application.command_handlers import (
     StockUpHandler,
 )
 from orders.application.commands import AddLine, ConfirmOrder, PlaceOrder, StockUp
-from orders.application.overview import OverviewOfOrders, OverviewOfOrdersHandler
+from orders.application.overview import OverviewOfOrders, OverviewOfOrdersHandler, UpdateOverview
 from orders.application.queries import FreeStock, FreeStockHandler, StatusOfOrder, StatusOfOrderHandler
 from orders.application.reactions import ReserveStock, SendConfirmation
 from orders.application.services import Catalogue, Mailer
-from orders.domain import OrderConfirmed
+from orders.domain import OrderConfirmed, OrderEvent, OrderLineAdded, OrderPlaced
 
-__all__ = ["Shop", "open_shop"]
+__all__ = ["Overview", "Shop", "open_overview", "open_shop"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +63,6 @@ def open_shop(
     """Wire the application, on an empty store unless one is given. ``middlewares`` are for whoever wants to watch."""
     store = InMemoryStore() if store is None else store
     bus = InMemoryMessageBus()
-    rows = InMemoryProjectionReader(store)
     outbox = BufferedOutbox(InMemoryOutboxStorage(store), InMemoryMessagePublisher(bus))
 
     registry = HandlerRegistry()
@@ -69,7 +72,6 @@ def open_shop(
     registry.register_command_handler(ConfirmOrder, ConfirmOrderHandler())
     registry.register_query_handler(StatusOfOrder, StatusOfOrderHandler())
     registry.register_query_handler(FreeStock, FreeStockHandler())
-    registry.register_query_handler(OverviewOfOrders, OverviewOfOrdersHandler(rows))
     registry.register_event_handler(OrderConfirmed, ReserveStock(), when="before_commit")
     registry.register_event_handler(OrderConfirmed, SendConfirmation(mailer))
 
@@ -88,3 +90,33 @@ def open_shop(
         ),
     )
     return Shop(mediator=mediator, outbox=outbox, bus=bus, store=store)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Another service: it hears what the shop publishes, and answers questions about it."""
+
+    consumer: BaseEventConsumer
+    """Receives while it runs."""
+    mediator: Mediator
+
+
+def open_overview(bus: InMemoryMessageBus) -> Overview:
+    """Wire the overview. It has a store of its own, and shares nothing with the shop but the bus."""
+    store = InMemoryStore()
+    reader = InMemoryProjectionReader(store)
+
+    reactions = HandlerRegistry()
+    reactions.register_event_handler(OrderEvent, UpdateOverview(InMemoryProjectionWriter(store), reader))
+    consumer = BaseEventConsumer(
+        InMemoryMessageConsumer(bus),
+        [event.event_type for event in (OrderPlaced, OrderLineAdded, OrderConfirmed)],
+        handler_registry=reactions,
+        queue_name="overview",
+        inbox=InMemoryInbox(store),
+        uow_factory=lambda: InMemoryUnitOfWork(store),
+    )
+
+    questions = HandlerRegistry()
+    questions.register_query_handler(OverviewOfOrders, OverviewOfOrdersHandler(reader))
+    return Overview(consumer=consumer, mediator=Mediator(questions, uow_factory=lambda: InMemoryUnitOfWork(store)))
