@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from cqrs_ddd_persistence_sqlalchemy import SQLAlchemyUnitOfWork, create_schema, drop_schema
+from cqrs_ddd_persistence_sqlalchemy import create_schema, drop_schema
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ async def postgresql_engine(postgres_url: str) -> AsyncGenerator[AsyncEngine]:
     await engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs_postgres)])
 def engine(request: pytest.FixtureRequest) -> AsyncEngine:
     """Both, one after the other."""
     engine: AsyncEngine = request.getfixturevalue(f"{request.param}_engine")

@@ -3,6 +3,7 @@
 from cqrs_ddd_persistence_sqlalchemy.errors import TransactionConflictError
 from cqrs_ddd_persistence_sqlalchemy.event_store import SQLAlchemyEventStore
 from cqrs_ddd_persistence_sqlalchemy.migration import current_revision, stamp, upgrade
+from cqrs_ddd_persistence_sqlalchemy.repository import SQLAlchemyRepository
 from cqrs_ddd_persistence_sqlalchemy.schema import create_schema, drop_schema
 from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables, metadata
 from cqrs_ddd_persistence_sqlalchemy.unit_of_work import SQLAlchemyUnitOfWork
@@ -10,6 +11,7 @@ from cqrs_ddd_persistence_sqlalchemy.unit_of_work import SQLAlchemyUnitOfWork
 __all__ = [
     "TABLES",
     "SQLAlchemyEventStore",
+    "SQLAlchemyRepository",
     "SQLAlchemyUnitOfWork",
     "Tables",
     "TransactionConflictError",

@@ -230,5 +230,7 @@ def _stream(aggregate_type: str, aggregate_id: str) -> StreamKey:
 
 def _wanted(event_types: Iterable[str] | None) -> frozenset[str] | None:
     if isinstance(event_types, str):
-        raise TypeError(f"event_types is a collection of names, found the text {event_types!r}. Write [{event_types!r}].")
+        raise TypeError(
+            f"event_types is a collection of names, found the text {event_types!r}. Write [{event_types!r}]."
+        )
     return None if event_types is None else frozenset(event_types)

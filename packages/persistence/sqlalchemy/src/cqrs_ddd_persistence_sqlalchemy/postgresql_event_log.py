@@ -22,7 +22,7 @@ from cqrs_ddd_core.ports.event_store import ANY_VERSION
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError, EventStoreError, OptimisticConcurrencyError
 from cqrs_ddd_persistence_sqlalchemy.database import Database
 from cqrs_ddd_persistence_sqlalchemy.errors import TransactionConflictError, failure, is_unique_violation
-from cqrs_ddd_persistence_sqlalchemy.event_append import StreamRows, second_use
+from cqrs_ddd_persistence_sqlalchemy.event_append import EventRow, StreamRows, second_use
 from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, Appended, Bounds, StreamKey
 from cqrs_ddd_persistence_sqlalchemy.tables import Tables
 
@@ -31,6 +31,11 @@ __all__ = ["PostgreSQLEventLog"]
 _FLOOR_BITS: Final = 44
 """The bits of an advisory lock's key that hold the floor: room for 17 million million positions. The bits above them
 hold the end of the sequence's oid, so that stores in one database do not hold up each other's readers."""
+_FEW: Final = 16
+"""Up to so many rows of one stream have a statement of their own for each number, with a parameter for each value:
+both sides are quicker with them than with arrays, and a server keeps so many prepared statements easily."""
+_TYPES: Final = ("::bigint", "::text", "::int", "::text", "::text", "::text", "::timestamptz", "::text", "::text")
+"""What the fields of ``EventRow`` are on the way."""
 _ATTEMPTS: Final = 5
 """How often an append is tried when each time somebody else is quicker although nothing speaks against it."""
 
@@ -202,8 +207,8 @@ class _Statements:
         columns = ", ".join(COLUMNS)
         # As text in both directions: what the driver makes of jsonb depends on how the engine was made.
         as_text = columns.replace("payload, metadata", "payload::text, metadata::text")
-        self.sequence_name = tables.event_positions.name if tables.schema is None else (
-            f"{tables.schema}.{tables.event_positions.name}"
+        self.sequence_name = (
+            tables.event_positions.name if tables.schema is None else (f"{tables.schema}.{tables.event_positions.name}")
         )
         sequence = f"'{self.sequence_name}'::regclass"
         draw = f"nextval({sequence})"
@@ -212,13 +217,14 @@ class _Statements:
         newest = f"coalesce(pg_sequence_last_value({sequence}), 0)"
         store = f"({sequence}::oid::bigint << {_FLOOR_BITS})"
         lock = f"pg_advisory_xact_lock_shared({store} | {newest})"
-        # Both levels of CASE, as its order is the one that PostgreSQL promises to keep.
-        draw_alone = f"CASE WHEN (SELECT {lock}) IS NOT NULL THEN {draw} END"
+        # CASE, because the order in which it works is the one that PostgreSQL promises to keep. As a subquery the lock
+        # is taken once, however many rows there are.
+        lock_once = f"(SELECT {lock})"
+        draw_alone = f"CASE WHEN {lock_once} IS NOT NULL THEN {draw} END"
         # A transaction that appends often takes the lock once; ROLLBACK TO takes back the note and the lock together.
         note = f"'cqrs_ddd.appending_' || {sequence}::oid"
         draw_inside = (
-            f"CASE WHEN current_setting({note}, true) = 'yes' THEN {draw} "
-            f"WHEN (SELECT {lock}) IS NOT NULL THEN "
+            f"CASE WHEN current_setting({note}, true) = 'yes' THEN {draw} WHEN {lock_once} IS NOT NULL THEN "
             f"CASE WHEN set_config({note}, 'yes', true) IS NOT NULL THEN {draw} END END"
         )
 
@@ -227,19 +233,29 @@ class _Statements:
             "ORDER BY version DESC LIMIT 1"
         )
         durable = "current_setting('synchronous_commit') <> 'off'"
+        fits = f"$4::bigint = coalesce(({last_version.format('$1', '$2', '$3')}), 0) AND {durable}"
+        insert = f"INSERT INTO {events} ({columns}) SELECT "
+        returning = " RETURNING position, version"
+        keep = " ON CONFLICT DO NOTHING"
 
-        one = (
-            f"INSERT INTO {events} ({columns}) SELECT {{draw}}, $1::text, $2::text, $3::text, $4::bigint, $5::text, "
-            "$6::int, $7::text, $8::text::jsonb, $9::text::jsonb, $10::timestamptz, $11::text, $12::text "
-            f"WHERE $13::bigint = coalesce(({last_version.format('$1', '$2', '$3')}), 0) AND {durable}"
-        )
+        def few(rows: int, draw: str, end: str) -> str:
+            fields = len(EventRow._fields)
+            values = ", ".join(
+                f"({', '.join(f'${4 + row * fields + field}{_TYPES[field - 1]}' for field in range(1, fields + 1))})"
+                for row in range(rows)
+            )
+            return (
+                f"{insert}{draw}, $1::text, $2::text, $3::text, e.column1, e.column2, e.column3, e.column4, "
+                "e.column5::jsonb, e.column6::jsonb, e.column7, e.column8, e.column9 "
+                f"FROM (VALUES {values}) AS e WHERE {fits} ORDER BY e.column1{end}"
+            )
+
         many = (
             "WITH asked AS MATERIALIZED (SELECT s.number, s.aggregate_type, s.aggregate_id, s.expected, s.below, "
             f"coalesce(({last_version.format('$1', 's.aggregate_type', 's.aggregate_id')}), 0) AS actual "
             "FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bigint[]) WITH ORDINALITY "
             "AS s(aggregate_type, aggregate_id, expected, below, number)) "
-            f"INSERT INTO {events} ({columns}) "
-            "SELECT {draw}, $1::text, a.aggregate_type, a.aggregate_id, "
+            f"{insert}{{draw}}, $1::text, a.aggregate_type, a.aggregate_id, "
             "CASE WHEN e.relative THEN a.actual ELSE 0 END + e.version, e.event_type, e.schema_version, e.event_id, "
             "e.payload::jsonb, e.metadata::jsonb, e.occurred_at, e.correlation_id, e.causation_id "
             "FROM unnest($6::bigint[], $7::bool[], $8::bigint[], $9::text[], $10::int[], $11::text[], $12::text[], "
@@ -249,12 +265,23 @@ class _Statements:
             f"WHERE {durable} AND NOT EXISTS (SELECT FROM asked WHERE expected NOT IN ({ANY_VERSION}, actual) "
             "OR actual >= below) ORDER BY e.number"
         )
-        result = " RETURNING position, version"
-        keep = " ON CONFLICT DO NOTHING"
-        self._one = one.format(draw=draw_alone) + result
-        self._one_inside = one.format(draw=draw_inside) + keep + result
-        self._many = many.format(draw=draw_alone) + result
-        self._many_inside = many.format(draw=draw_inside) + keep + result
+        # For one row VALUES and ORDER BY would cost more than the row.
+        one_row = ", ".join(f"${4 + field}{kind}" for field, kind in enumerate(_TYPES, start=1))
+        one_row = one_row.replace("$9::text", "$9::text::jsonb").replace("$10::text", "$10::text::jsonb")
+        one = f"{insert}{{draw}}, $1::text, $2::text, $3::text, {one_row} WHERE {fits}"
+        draw_one = f"CASE WHEN {lock} IS NOT NULL THEN {draw} END"
+        self._few = [
+            "",
+            one.format(draw=draw_one) + returning,
+            *(few(rows, draw_alone, returning) for rows in range(2, _FEW + 1)),
+        ]
+        self._few_inside = [
+            "",
+            one.format(draw=draw_inside) + keep + returning,
+            *(few(rows, draw_inside, keep + returning) for rows in range(2, _FEW + 1)),
+        ]
+        self._many = many.format(draw=draw_alone) + returning
+        self._many_inside = many.format(draw=draw_inside) + keep + returning
         self.deletion = f"DELETE FROM {events} WHERE position = ANY($1::bigint[]) RETURNING position"
         self.explanation = (
             f"SELECT coalesce(({last_version.format('$1::text', 's.aggregate_type', 's.aggregate_id')}), 0), "
@@ -282,16 +309,16 @@ class _Statements:
             "AND ($3::text[] IS NULL OR event_type = ANY($3)) AND ($4::text IS NULL OR tenant_id = $4) "
             "ORDER BY position LIMIT $5"
         )
-        self.sequence_settings = (
-            f"SELECT seqcache, seqincrement, seqcycle FROM pg_sequence WHERE seqrelid = {sequence}"
-        )
+        self.sequence_settings = f"SELECT seqcache, seqincrement, seqcycle FROM pg_sequence WHERE seqrelid = {sequence}"
 
     def insertion(self, appends: Sequence[StreamRows], *, inside: bool) -> tuple[str, list[Any]]:
         """The statement that inserts these rows, and its parameters."""
         first = appends[0]
-        if len(appends) == 1 and len(first.rows) == 1 and first.expected != ANY_VERSION:
-            parameters = [first.tenant_id, first.aggregate_type, first.aggregate_id, *first.rows[0], first.expected]
-            return (self._one_inside if inside else self._one), parameters
+        if len(appends) == 1 and len(first.rows) <= _FEW and first.expected != ANY_VERSION:
+            parameters: list[Any] = [first.tenant_id, first.aggregate_type, first.aggregate_id, first.expected]
+            for row in first.rows:
+                parameters += row
+            return (self._few_inside if inside else self._few)[len(first.rows)], parameters
         streams: list[list[Any]] = [
             [append.aggregate_type for append in appends],
             [append.aggregate_id for append in appends],

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Table, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.schema import CreateSchema
 
+from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_persistence_sqlalchemy.engine_events import marked, prepare_engine
 from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables
 
@@ -18,13 +20,18 @@ __all__ = ["create_schema", "drop_schema", "ensure_schema_exists", "schema_conne
 _LOCK = 7_203_115
 
 
-async def create_schema(bind: AsyncEngine | AsyncConnection, *, tables: Tables = TABLES) -> None:
+async def create_schema(
+    bind: AsyncEngine | AsyncConnection,
+    *,
+    aggregates: Iterable[type[AggregateRoot[Any]]] = (),
+    tables: Tables = TABLES,
+) -> None:
     """Make the tables that are not there yet. On a connection it is part of what is open there.
 
-    It does not bring tables of an older version up to date: that is what migrations are for.
+    ``aggregates`` are the classes that are kept as documents: each has a table of its own. It does not bring tables of an older version up to date: that is what migrations are for.
     """
     async with schema_connection(bind) as connection:
-        await connection.run_sync(_create, tables)
+        await connection.run_sync(_create, tables, [tables.documents(aggregate) for aggregate in aggregates])
 
 
 async def drop_schema(bind: AsyncEngine | AsyncConnection, *, tables: Tables = TABLES) -> None:
@@ -58,12 +65,14 @@ def version_table(tables: Tables) -> str:
     return f"{tables.prefix}alembic_version"
 
 
-def _create(connection: Connection, tables: Tables) -> None:
+def _create(connection: Connection, tables: Tables, documents: Sequence[Table]) -> None:
     ensure_schema_exists(connection, tables)
     tables.metadata.create_all(connection)
+    tables.document_metadata.create_all(connection, tables=documents)
 
 
 def _drop(connection: Connection, tables: Tables) -> None:
+    tables.document_metadata.drop_all(connection)
     tables.metadata.drop_all(connection)
     qualified = version_table(tables) if tables.schema is None else f"{tables.schema}.{version_table(tables)}"
     connection.exec_driver_sql(f"DROP TABLE IF EXISTS {qualified}")

@@ -14,9 +14,12 @@ from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.ports.aggregate_store import AggregateStores, IAggregateStore
 from cqrs_ddd_core.ports.repository import IRepository
 from cqrs_ddd_core.ports.unit_of_work import check_aggregates
+from cqrs_ddd_persistence_sqlalchemy.aggregate_store import SQLAlchemyAggregateStore
 from cqrs_ddd_persistence_sqlalchemy.completion import completed
 from cqrs_ddd_persistence_sqlalchemy.database import Database, JoinableUnitOfWork, SessionSource
 from cqrs_ddd_persistence_sqlalchemy.errors import TransactionConflictError
+from cqrs_ddd_persistence_sqlalchemy.repository import SQLAlchemyRepository
+from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables
 
 __all__ = ["SQLAlchemyUnitOfWork"]
 
@@ -38,9 +41,11 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
         *,
         aggregates: Iterable[type[AggregateRoot[Any]]] | None = None,
         aggregate_stores: AggregateStores | None = None,
+        tables: Tables = TABLES,
     ) -> None:
         """``session_factory`` is an ``async_sessionmaker``, or the engine itself."""
         self.database = Database.of(session_factory)
+        self._tables = tables
         if aggregates is not None:
             self.aggregates = check_aggregates(aggregates)
         if aggregate_stores is not None:
@@ -71,11 +76,11 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
 
     @override
     def _open_store(self, aggregate_type: type[AggregateRoot[Any]], /) -> IAggregateStore[Any, Any]:
-        raise NotImplementedError
+        return SQLAlchemyAggregateStore(self, aggregate_type, self._tables)
 
     @override
     def _open_repository(self, aggregate_type: type[AggregateRoot[Any]], /) -> IRepository[Any, Any]:
-        raise NotImplementedError
+        return SQLAlchemyRepository(aggregate_type, uow=self)
 
     @override
     async def _commit(self) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, Table
 
+from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError
+from cqrs_ddd_persistence_sqlalchemy.tables.documents import documents_table
 from cqrs_ddd_persistence_sqlalchemy.tables.event_store import events_table, position_sequence
 
 __all__ = ["TABLES", "Tables", "metadata"]
@@ -34,8 +36,16 @@ class Tables:
         self.schema = schema
         self.metadata = MetaData(schema=schema)
         """Give it to Alembic as a part of ``target_metadata`` to keep these tables out of its proposals to drop."""
+        self.document_metadata = MetaData(schema=schema)
+        """The tables of documents that have been asked for: one for each collection of the application."""
         self.event_positions = position_sequence(self.metadata, prefix)
         self.events = events_table(self.metadata, prefix, self.event_positions)
+
+    def documents(self, aggregate_type: type[AggregateRoot[Any]]) -> Table:
+        """The table of the documents of this class; two classes of one collection name share it."""
+        name = f"{self.prefix}{aggregate_type.collection_name}"
+        known = self.document_metadata.tables.get(name if self.schema is None else f"{self.schema}.{name}")
+        return documents_table(self.document_metadata, self.prefix, aggregate_type) if known is None else known
 
     def __repr__(self) -> str:
         return f"Tables(prefix={self.prefix!r}, schema={self.schema!r})"

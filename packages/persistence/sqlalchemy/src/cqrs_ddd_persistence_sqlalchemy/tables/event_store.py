@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Integer, MetaData, PrimaryKeyConstraint, Sequence, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    Sequence,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from cqrs_ddd_persistence_sqlalchemy.column_types import DOCUMENT, KEY, POSITION, UTCDateTime
 
 __all__ = ["STREAM_KEY", "events_table", "position_sequence"]
 
-STREAM_KEY: Final = ("tenant_id", "aggregate_type", "aggregate_id", "version")
-"""The columns in which no two events are alike."""
+STREAM_KEY: Final = ("aggregate_id", "aggregate_type", "tenant_id", "version")
+"""The columns in which no two events are alike. The id stands first, as nearly every comparison is decided by it."""
 
 
 def position_sequence(metadata: MetaData, prefix: str) -> Sequence:

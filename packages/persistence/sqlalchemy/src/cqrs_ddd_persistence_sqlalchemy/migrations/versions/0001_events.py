@@ -40,9 +40,7 @@ def upgrade() -> None:
         sa.Column("correlation_id", sa.Text),
         sa.Column("causation_id", sa.Text),
         sa.PrimaryKeyConstraint("position", name=f"{name}_pkey"),
-        sa.UniqueConstraint(
-            "tenant_id", "aggregate_type", "aggregate_id", "version", name=f"{name}_stream_key"
-        ),
+        sa.UniqueConstraint("aggregate_id", "aggregate_type", "tenant_id", "version", name=f"{name}_stream_key"),
         sa.UniqueConstraint("event_id", name=f"{name}_event_id_key"),
         schema=tables.schema,
         sqlite_autoincrement=True,
