@@ -2,6 +2,7 @@
 
 from cqrs_ddd_advanced_core.event_sourcing.aggregate import EventSourcedAggregate
 from cqrs_ddd_advanced_core.event_sourcing.applying import EventHandlers, applies, event_handlers_of
+from cqrs_ddd_advanced_core.event_sourcing.corpus import Corpus, CorpusProblem, CorpusReport, check_corpus
 from cqrs_ddd_advanced_core.event_sourcing.decider import DecidedAggregate, Decider, DeciderCommandHandler
 from cqrs_ddd_advanced_core.event_sourcing.guard import EventSourcingGuard
 from cqrs_ddd_advanced_core.event_sourcing.loader import EventSourcedLoader
@@ -11,6 +12,9 @@ from cqrs_ddd_advanced_core.event_sourcing.sourcing import EventSourcing
 from cqrs_ddd_advanced_core.event_sourcing.store import EventSourcedAggregateStore
 
 __all__ = [
+    "Corpus",
+    "CorpusProblem",
+    "CorpusReport",
     "DecidedAggregate",
     "Decider",
     "DeciderCommandHandler",
@@ -24,5 +28,6 @@ __all__ = [
     "EventSourcingGuard",
     "SaveAggregate",
     "applies",
+    "check_corpus",
     "event_handlers_of",
 ]
