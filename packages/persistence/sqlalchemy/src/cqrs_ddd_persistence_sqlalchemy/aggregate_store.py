@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Row, Table, bindparam, delete, select, update
+from sqlalchemy import Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from cqrs_ddd_core.context import get_current_tenant_or_none
@@ -46,19 +46,20 @@ class SQLAlchemyAggregateStore[T: AggregateRoot[Any], ID]:
                 )
             )
         ).first()
-        return None if row is None else self._entity(row)
+        return None if row is None else self._entity(row.state, row.version)
 
     async def fetch_many(self, entity_ids: Iterable[ID] | None, /) -> list[T]:
         table = self._table
         connection = await self._uow.connection()
         query = select(table.c.state, table.c.version, table.c.id).where(table.c.tenant_id == _tenant())
         if entity_ids is None:
-            return [self._entity(row) for row in await connection.execute(query.order_by(table.c.id))]
+            rows = await connection.execute(query.order_by(table.c.id))
+            return [self._entity(row.state, row.version) for row in rows]
         wanted = list(dict.fromkeys(id_column_value(entity_id) for entity_id in entity_ids))
         found: dict[Any, T] = {}
         for start in range(0, len(wanted), _PAGE):
             rows = await connection.execute(query.where(table.c.id.in_(wanted[start : start + _PAGE])))
-            found.update({row.id: self._entity(row) for row in rows})
+            found.update({row.id: self._entity(row.state, row.version) for row in rows})
         return [found[key] for key in wanted if key in found]
 
     async def write(self, entity: T, /, *, expected_version: int, version: int) -> None:
@@ -98,8 +99,8 @@ class SQLAlchemyAggregateStore[T: AggregateRoot[Any], ID]:
     def search(self, options: QueryOptions, /) -> SearchResult[Any]:
         return DocumentSearch(self._type, options, lambda: self.fetch_many(None))
 
-    def _entity(self, row: Row[Any]) -> T:
-        return load_state(self._type, row[0], row[1])
+    def _entity(self, state: dict[str, Any], version: int) -> T:
+        return load_state(self._type, state, version)
 
     async def _conflict(self, entity_id: Any, expected_version: int) -> OptimisticConcurrencyError:
         return OptimisticConcurrencyError(

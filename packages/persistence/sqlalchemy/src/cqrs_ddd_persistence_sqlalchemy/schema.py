@@ -28,7 +28,8 @@ async def create_schema(
 ) -> None:
     """Make the tables that are not there yet. On a connection it is part of what is open there.
 
-    ``aggregates`` are the classes that are kept as documents: each has a table of its own. It does not bring tables of an older version up to date: that is what migrations are for.
+    ``aggregates`` are the classes that are kept as documents: each has a table of its own. It does not bring tables of
+    an older version up to date: that is what migrations are for.
     """
     async with schema_connection(bind) as connection:
         await connection.run_sync(_create, tables, [tables.documents(aggregate) for aggregate in aggregates])

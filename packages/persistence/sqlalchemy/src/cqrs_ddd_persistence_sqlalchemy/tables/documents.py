@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, PrimaryKeyConstraint, Table
+from sqlalchemy.types import TypeEngine
 
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError
@@ -13,7 +15,7 @@ from cqrs_ddd_persistence_sqlalchemy.column_types import DOCUMENT, KEY, UTCDateT
 
 __all__ = ["documents_table", "id_column_value"]
 
-_ID_TYPES: Final = {str: KEY, int: BigInteger(), UUID: KEY}
+_ID_TYPES: Final[Mapping[type[Any], TypeEngine[Any]]] = {str: KEY, int: BigInteger(), UUID: KEY}
 
 
 def documents_table(metadata: MetaData, prefix: str, aggregate_type: type[AggregateRoot[Any]]) -> Table:
