@@ -63,7 +63,7 @@ class _Story:
         if response.result is not None:
             self._tell.step("answer", str(response.result))
 
-    async def _refused(self, command: Command[Any]) -> None:
+    async def _attempt(self, command: Command[Any]) -> None:
         try:
             await self._send(command)
         except CQRSDDDError as error:
@@ -91,12 +91,12 @@ class _Story:
             problem = error.errors()[0]
             self._tell.step("refused", f"{problem['loc'][0]}: {problem['msg']}")
         self._tell.say("A rule of the order:")
-        await self._refused(AddLine(order_id="A-1", product="tea", quantity=1))
+        await self._attempt(AddLine(order_id="A-1", product="tea", quantity=1))
         self._tell.say("A handler before the commit: there is no cake left, so the order is not confirmed either.")
         await self._send(PlaceOrder(order_id="B-1", customer="bob"))
         await self._send(AddLine(order_id="B-1", product="tea", quantity=3))
         await self._send(AddLine(order_id="B-1", product="cake", quantity=1))
-        await self._refused(ConfirmOrder(order_id="B-1"))
+        await self._attempt(ConfirmOrder(order_id="B-1"))
         status = (await self._shop.mediator.send(StatusOfOrder(order_id="B-1"))).result
         tea = (await self._shop.mediator.send(FreeStock(product="tea"))).result
         self._tell.say(f"B-1 is {status}, and {tea} tea are free: what was set aside for it is back.")
@@ -109,7 +109,7 @@ class _Story:
         async def with_the(device: str, product: str) -> None:
             token = speaker.set(device)
             try:
-                await self._send(AddLine(order_id="E-1", product=product, quantity=1))
+                await self._attempt(AddLine(order_id="E-1", product=product, quantity=1))
             finally:
                 speaker.reset(token)
 
