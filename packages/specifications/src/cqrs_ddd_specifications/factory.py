@@ -153,7 +153,7 @@ class _Reader:
         value, value_type = data.get("val", data.get("value")), data.get("value_type")
         if value_type is not None:
             try:
-                value = from_plain(value, str(value_type))
+                value = from_plain(value, value_type)
             except ValueError as error:
                 raise _problem(f"{path}.val", str(error)) from None
         return AttributeSpecification(attr, op, value, registry=self._registry)
