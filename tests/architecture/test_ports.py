@@ -41,6 +41,7 @@ WITHOUT_CONTRACT = {
 }
 # Parts that several in-memory adapters share.
 PARTS_OF_MEMORY_ADAPTERS = {
+    "message_bus": "what publisher and consumer meet on",
     "search": "how a repository finds what a specification describes",
     "store": "what outlives the units of work",
 }
