@@ -100,6 +100,7 @@ async def test_confirming_sets_the_goods_aside_in_the_same_commit_and_tells_the_
         .when(ConfirmOrder(order_id="A-1"))
         .then_result(Money(amount=Decimal("9.00")))
         .then(OrderConfirmed, StockReserved(product="tea", quantity=2, order_id="A-1", left=3))
+        .then_in_outbox(("OrderConfirmed", OrderConfirmed), ("StockReserved", StockReserved))
         .then_state(Order, "A-1", status=OrderStatus.CONFIRMED)
         .then_state(StockItem, "tea", free=3)
     )

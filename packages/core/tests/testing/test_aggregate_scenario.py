@@ -50,7 +50,7 @@ class Account(AggregateRoot[str]):
         self.is_open = False
         self.add_event(AccountClosed(closed_at=utc_now()))
 
-    def apply_AccountOpened(self, event: AccountOpened) -> None:  # noqa: N802 - one of the names that are looked for
+    def apply_AccountOpened(self, event: AccountOpened) -> None:
         self.owner = event.owner
 
     def apply_money_deposited(self, event: MoneyDeposited) -> None:

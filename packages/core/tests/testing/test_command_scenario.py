@@ -17,9 +17,12 @@ from cqrs_ddd_core import (
     InMemoryStore,
     InMemoryUnitOfWork,
     Mediator,
+    MiddlewareRegistry,
     get_current_uow,
 )
+from cqrs_ddd_core.adapters.memory import InMemoryOutboxStorage
 from cqrs_ddd_core.context import get_current_tenant_or_none
+from cqrs_ddd_core.middleware import OutboxMiddleware
 from cqrs_ddd_core.ports import IMessagePublisher
 from cqrs_ddd_core.testing import CommandScenario, CommandThen, RecordingPublisher, command_scenario, event_like
 
@@ -242,6 +245,34 @@ async def test_what_is_published_is_compared_by_topic_and_event() -> None:
         await lent().then_published(("loans", BookLent(reader="bob")))
     with pytest.raises(AssertionError, match="Expected: none\nFound: BookLent to loans"):
         await lent().then_published()
+
+
+async def test_what_waits_in_the_outbox_is_compared_by_topic_and_event() -> None:
+    def wire(store: InMemoryStore) -> Mediator:
+        return Mediator(
+            a_registry(),
+            lambda: InMemoryUnitOfWork(store),
+            middleware_registry=MiddlewareRegistry([OutboxMiddleware(InMemoryOutboxStorage(store))]),
+        )
+
+    def lent() -> CommandThen[int]:
+        return (
+            command_scenario(wire)
+            .given(FillShelf(book="iliad"), LendBook(book="iliad", reader="bob"))
+            .when(LendBook(book="iliad", reader="ada"))
+        )
+
+    await lent().then_in_outbox(("BookLent", BookLent(reader="ada", aggregate_id="iliad")))
+    with pytest.raises(AssertionError, match=r"Expected: none\nFound: BookLent to BookLent"):
+        await lent().then_in_outbox()
+    await (
+        command_scenario(wire)
+        .given(FillShelf(book="iliad"))
+        .when(LendBook(book="odyssey", reader="ada"))
+        .then_raises(ValueError)
+        .then_in_outbox()
+        .then_nothing()
+    )
 
 
 async def test_what_is_published_needs_the_publisher() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import copy
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 
+from cqrs_ddd_core.adapters.memory.outbox import InMemoryOutboxStorage
 from cqrs_ddd_core.adapters.memory.store import InMemoryStore
 from cqrs_ddd_core.adapters.memory.unit_of_work import InMemoryUnitOfWork
 from cqrs_ddd_core.context import use_context
@@ -24,6 +26,9 @@ from cqrs_ddd_core.testing.expectation import EventLike, ExpectedEvent, assert_e
 from cqrs_ddd_core.testing.message_publisher import PublishedMessage, RecordingPublisher
 
 __all__ = ["CommandOutcome", "CommandScenario", "CommandThen", "command_scenario"]
+
+_MANY = 10_000
+"""More messages than a scenario leaves in an outbox."""
 
 type Wiring = Callable[[InMemoryStore], Mediator]
 
@@ -94,6 +99,7 @@ class CommandScenario:
                 raise
         if self._publisher is not None:
             self._publisher.clear()
+        outbox = {message.envelope.message_id for message in await _in_outbox(store)}
         before = _contents(store)
         failures = mediator.dispatcher.failures.copy()
         response: CommandResponse[R] | None = None
@@ -103,6 +109,7 @@ class CommandScenario:
                 response = await mediator.send(command)
             except Exception as raised:  # noqa: BLE001 - it is what then_raises looks at
                 error = raised
+        changed = _contents(store) != before
         return CommandOutcome(
             store=store,
             mediator=mediator,
@@ -111,7 +118,8 @@ class CommandScenario:
             events=tuple(spy.events),
             published=() if self._publisher is None else tuple(self._publisher.messages),
             failed_handlers=tuple(sorted((mediator.dispatcher.failures - failures).elements())),
-            store_changed=_contents(store) != before,
+            in_outbox=tuple(each for each in await _in_outbox(store) if each.envelope.message_id not in outbox),
+            store_changed=changed,
         )
 
     @property
@@ -137,6 +145,9 @@ class CommandOutcome[R]:
     events: tuple[DomainEvent, ...]
     """The events that were committed, nested commands' included, in order."""
     published: tuple[PublishedMessage, ...]
+    """What reached the publisher that was given to ``command_scenario``."""
+    in_outbox: tuple[PublishedMessage, ...]
+    """What was put into the outbox of the store and waits for a relay."""
     failed_handlers: tuple[str, ...]
     """Event handlers that raised after the commit."""
     store_changed: bool
@@ -240,6 +251,18 @@ class CommandThen[R]:
 
         return self._expecting(check)
 
+    def then_in_outbox(self, *messages: tuple[str, ExpectedEvent]) -> Self:
+        """Exactly these events were put into the outbox, as pairs of topic and event, in this order.
+
+        The outbox is an ``InMemoryOutboxStorage`` on the store of the scenario, and no relay has run.
+        """
+
+        def check(outcome: CommandOutcome[R]) -> None:
+            __tracebackhide__ = True
+            _assert_published(outcome.in_outbox, messages)
+
+        return self._expecting(check)
+
     def then_handler_fails(self, *handlers: str) -> Self:
         """These event handlers, by name, raised after the commit; the command succeeded all the same."""
         self._failing_handlers.extend(handlers)
@@ -281,13 +304,21 @@ def _contents(store: InMemoryStore) -> dict[str, dict[Any, Any]]:
     return {table: dict(records) for table, records in store.tables.items() if records}
 
 
+async def _in_outbox(store: InMemoryStore) -> list[PublishedMessage]:
+    """What waits in the outbox. It is leased for a look, and given back."""
+    outbox = InMemoryOutboxStorage(store)
+    waiting = await outbox.lease(_MANY, hold=timedelta(seconds=1))
+    await outbox.release(waiting)
+    return [PublishedMessage(topic=message.topic, envelope=message.envelope) for message in waiting]
+
+
 def _assert_published(found: Sequence[PublishedMessage], expected: Sequence[tuple[str, ExpectedEvent]]) -> None:
     __tracebackhide__ = True
     topics = [topic for topic, _ in expected]
     types = [_event_class(event).event_type for _, event in expected]
     if [message.topic for message in found] != topics or [each.envelope.message_type for each in found] != types:
         raise AssertionError(
-            "Other messages were published than expected.\nExpected: "
+            "Other messages than expected.\nExpected: "
             f"{_listed(f'{kind} to {topic}' for topic, kind in zip(topics, types, strict=True))}\nFound: "
             f"{_listed(f'{each.envelope.message_type} to {each.topic}' for each in found)}"
         )
