@@ -24,8 +24,8 @@ POSITION: Final[TypeEngine[int]] = BigInteger().with_variant(Integer(), "sqlite"
 class UTCDateTime(TypeDecorator[datetime]):
     """A moment: timezone-aware in, timezone-aware UTC out, with microseconds, on every database.
 
-    ``timestamptz`` on PostgreSQL. On SQLite text of one fixed width, such as ``2026-01-31T12:00:00.000000+00:00``, whose
-    order is the order of time.
+    ``timestamptz`` on PostgreSQL. On SQLite text of one fixed width, so that its order is the order of time:
+    ``2026-01-31T12:00:00.000000+00:00``.
     """
 
     impl = DateTime

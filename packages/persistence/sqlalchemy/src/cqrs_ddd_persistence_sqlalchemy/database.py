@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
@@ -103,8 +103,7 @@ class Database:
 
     @asynccontextmanager
     async def _transaction(self, *, read_only: bool = False) -> AsyncGenerator[AsyncConnection]:
-        connection = (self._reading if read_only else self._writing).connect()
-        await connection.start()
+        connection = await (self._reading if read_only else self._writing).connect()
         try:
             yield connection
             await connection.commit()
@@ -118,9 +117,10 @@ class Database:
         For statements that are a transaction each, where SQLAlchemy's layers would cost more than the statement does
         and BEGIN and COMMIT would be round trips of their own. ``work`` must not leave a transaction open.
         """
-        return await greenlet_spawn(self._with_driver, work)
+        result: R = await greenlet_spawn(self._with_driver, work)
+        return result
 
-    def _with_driver[R](self, work: Callable[[Any], Coroutine[Any, Any, R]]) -> R:
+    def _with_driver(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
         raw = self.engine.sync_engine.raw_connection()
         try:
             driver: Any = raw.driver_connection
@@ -159,10 +159,10 @@ def _engine_and_sessions(source: object) -> tuple[AsyncEngine, async_sessionmake
         engine = AsyncEngine(source.sync_engine)
         return engine, async_sessionmaker(engine, expire_on_commit=False)
     if isinstance(source, async_sessionmaker):
-        options: dict[str, Any] = source.kw
-        bind = options.get("bind")
+        factory = cast("async_sessionmaker[Any]", source)
+        bind = factory.kw.get("bind")
         if isinstance(bind, AsyncEngine):
-            return AsyncEngine(bind.sync_engine), async_sessionmaker(class_=source.class_, **options)
+            return AsyncEngine(bind.sync_engine), async_sessionmaker(class_=factory.class_, **factory.kw)
         raise ConfigurationError(
             f"The session factory has to be bound to one engine, found {bind!r}. "
             "Write async_sessionmaker(create_async_engine(…))."

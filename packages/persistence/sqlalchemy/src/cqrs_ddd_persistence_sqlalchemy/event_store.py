@@ -200,6 +200,7 @@ class SQLAlchemyEventStore:
             found += map(event_of_row, rows)
             return rows[-1][_POSITION] if limit is not None and len(found) >= limit else None
         for row in rows:
+            position: int = row[_POSITION]
             events = [
                 event
                 for event in upcasters.upcast(event_of_row(row))
@@ -207,10 +208,10 @@ class SQLAlchemyEventStore:
             ]
             # What one stored event became is not torn apart: a reader goes on behind its position.
             if limit is not None and found and len(found) + len(events) > limit:
-                return row[_POSITION] - 1
+                return position - 1
             found += events
             if limit is not None and len(found) >= limit:
-                return row[_POSITION]
+                return position
         return None
 
 

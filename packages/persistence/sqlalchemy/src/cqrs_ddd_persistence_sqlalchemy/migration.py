@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,7 @@ async def current_revision(bind: AsyncEngine | AsyncConnection, *, tables: Table
 
 def _require_alembic() -> None:
     try:
-        import alembic  # noqa: F401, PLC0415 - an extra, imported when used
+        import_module("alembic")
     except ModuleNotFoundError as error:
         raise MissingExtraError("Running migrations", "cqrs-ddd-persistence-sqlalchemy", "migrations") from error
 

@@ -96,7 +96,7 @@ class Waiter:
         self._woken.set()
 
     async def wait(self, at_most: float | None = None) -> None:
-        """Return when something was committed, or when it is time to look, after ``at_most`` seconds if that is less."""
+        """Return when something was committed, or when it is time to look: after ``at_most`` seconds, if given."""
         pause = self._pause if at_most is None else min(self._pause, at_most)
         try:
             async with asyncio.timeout(pause):
@@ -144,9 +144,16 @@ class _Listener:
         driver: Any = raw.driver_connection
         raw.detach()
         lost = asyncio.Event()
+
+        def lost_now(_connection: object) -> None:
+            lost.set()
+
+        def heard(*_notification: object) -> None:
+            self._wake()
+
         try:
-            driver.add_termination_listener(lambda _connection: lost.set())
-            await driver.add_listener(self._channel, lambda *_: self._wake())
+            driver.add_termination_listener(lost_now)
+            await driver.add_listener(self._channel, heard)
             self._wake()  # what was committed until now was not heard
             await lost.wait()
         finally:

@@ -1,10 +1,10 @@
 """When a transaction of the toolkit begins on SQLite.
 
-Left to itself the driver opens one only before statements that begin with INSERT, UPDATE, DELETE or REPLACE: savepoints,
-``WITH … INSERT`` and DDL would not be rolled back. Here BEGIN IMMEDIATE comes before the first statement that is not
-plainly a read. What is read before that is read outside of any transaction, each statement for itself, as in READ
-COMMITTED on PostgreSQL. Beginning with the first read would be worse: SQLite does not let a transaction write that has
-read what another one has changed since, whatever both have read, and a lock from the start would make every command
+Left to itself the driver opens one only before statements that begin with INSERT, UPDATE, DELETE or REPLACE: DDL,
+savepoints and ``WITH … INSERT`` would not be rolled back. Here BEGIN IMMEDIATE comes before the first statement that is
+not plainly a read. What is read before that is read outside of any transaction, each statement for itself, as in READ
+COMMITTED on PostgreSQL. Beginning with the first read would be worse: SQLite does not let a transaction write once
+another one has written since it began to read, whatever that was; and a lock from the start would make every command
 wait for every other one.
 """
 

@@ -25,7 +25,7 @@ STREAM_KEY: Final = ("aggregate_id", "aggregate_type", "tenant_id", "version")
 
 
 def position_sequence(metadata: MetaData, prefix: str) -> Sequence:
-    """Where positions come from on PostgreSQL. ``cache`` must stay 1: readers rely on its last value being the newest."""
+    """Where positions come from on PostgreSQL. Readers rely on its last value being the newest: no cache."""
     return Sequence(f"{prefix}events_position_seq", metadata=metadata, cache=1)
 
 
