@@ -19,14 +19,18 @@ async def rows(overview: Overview) -> list[OrderRow]:
     return (await overview.mediator.send(OverviewOfOrders())).result
 
 
+async def publish_an_order(bus: InMemoryMessageBus) -> None:
+    publisher = InMemoryMessagePublisher(bus)
+    for event in an_order().collect_events():
+        await publisher.publish(event.event_type, event)
+    await bus.join()
+
+
 async def test_the_overview_follows_the_events_of_an_order() -> None:
     bus = InMemoryMessageBus()
     overview = open_overview(bus)
-    publisher = InMemoryMessagePublisher(bus)
     async with overview.consumer:
-        for event in an_order().collect_events():
-            await publisher.publish(event.event_type, event)
-        await bus.join()
+        await publish_an_order(bus)
     assert await rows(overview) == [
         OrderRow(order_id="A-1", customer="ada", pieces=3, total="12.10 EUR", status="confirmed")
     ]
@@ -35,11 +39,8 @@ async def test_the_overview_follows_the_events_of_an_order() -> None:
 async def test_a_message_that_comes_twice_changes_nothing() -> None:
     bus = InMemoryMessageBus()
     overview = open_overview(bus)
-    publisher = InMemoryMessagePublisher(bus)
     async with overview.consumer:
-        for event in an_order().collect_events():
-            await publisher.publish(event.event_type, event)
-        await bus.join()
+        await publish_an_order(bus)
         before = await rows(overview)
         for message in bus.published:
             bus.publish(message.topic or "", message)
