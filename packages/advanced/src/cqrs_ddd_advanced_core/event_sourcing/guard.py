@@ -38,7 +38,7 @@ class EventSourcingGuard:
         return f"{names or 'no aggregate yet'}: kept as events in {type(self._sourcing.event_store).__name__}"
 
     async def write(self, events: Sequence[DomainEvent], /) -> None:
-        kept = get_current_uow().kept_event_ids()
+        kept = get_current_uow().kept_event_ids(events)
         for event in events:
             if event.event_id in kept or event.aggregate_type is None:
                 continue

@@ -40,7 +40,7 @@ class EventStorePersistenceMiddleware:
         uow = get_current_uow()
         ensure_joined(self._event_store, uow, "events must be stored if, and only if, the state is")
         streams: dict[tuple[str, str], list[StoredEvent]] = {}
-        kept = uow.kept_event_ids()
+        kept = uow.kept_event_ids(events)
         for event in events:
             if event.event_id in kept:
                 continue

@@ -496,17 +496,27 @@ class UnitOfWork(ABC):
         """The events that are left in the objects it has seen, in the order they were seen; they stay there."""
         return [event for aggregate in self._emitters() for event in pending_events(aggregate)]
 
-    def kept_event_ids(self) -> Collection[str]:
-        """The events since the last commit that the stores of their aggregates append: no sink has to store them."""
+    def kept_event_ids(self, events: Iterable[DomainEvent]) -> Collection[str]:
+        """Which of these events are in, or will come to, the streams of aggregates that are kept as their events.
+
+        Given as event ids. The stores of these aggregates append them: no sink has to.
+        """
         if self.aggregate_stores is None or self.seen is None:
             return ()
-        kept = {key[0] for key in self.seen if keeps_events(self.store(key[0]))}
-        return {
-            event.event_id
+        keeping = {
+            (key[0].aggregate_type, str(key[1])): aggregate
             for key, aggregate in self.seen.items()
-            if key[0] in kept
-            for event in unsaved_events(aggregate)
+            if keeps_events(self.store(key[0]))
         }
+        if not keeping:
+            return ()
+        kept = {event.event_id for aggregate in keeping.values() for event in unsaved_events(aggregate)}
+        for event in events:
+            aggregate = keeping.get((event.aggregate_type or "", event.aggregate_id or ""))
+            # What was saved before without a mediator has been told to nobody yet, but it is in the stream.
+            if aggregate is not None and 0 < (event.aggregate_version or 0) <= persisted_version(aggregate):
+                kept.add(event.event_id)
+        return kept
 
     def collect_events(self) -> list[DomainEvent]:
         """Take the events that are left in the objects it has seen."""
