@@ -26,6 +26,7 @@ from cqrs_ddd_core.domain.aggregate import (
     unsaved_events,
 )
 from cqrs_ddd_core.domain.event import DomainEvent
+from cqrs_ddd_core.domain.state import dump_state
 from cqrs_ddd_core.instrumentation import get_hook_registry
 from cqrs_ddd_core.ports.aggregate_store import (
     AggregateStoreFactory,
@@ -40,6 +41,7 @@ from cqrs_ddd_core.primitives.exceptions import (
     PipelineError,
     ReadOnlyUnitOfWorkError,
     UnitOfWorkError,
+    UnstorableStateError,
 )
 
 __all__ = [
@@ -134,6 +136,7 @@ class UnitOfWork(ABC):
     _replaced: list[AggregateRoot[Any]] | None = None
     _removed: set[_Key] | None = None
     _written: dict[_Key, int] | None = None
+    _states: dict[_Key, dict[str, Any] | None] | None = None
 
     # ------------------------------------------------------------------ adapters
 
@@ -223,11 +226,11 @@ class UnitOfWork(ABC):
             raise
 
     async def _complete(self) -> None:
-        await self.flush()
+        await self._flush(is_last=True)
         if self.begun:
             await self._commit()
             self.begun = False
-        written, self._written, self._added = self._written, None, None
+        written, self._written, self._added, self._states = self._written, None, None, None
         removed, self._removed = self._removed, None
         seen = self.seen or {}
         for key in removed or ():
@@ -241,7 +244,7 @@ class UnitOfWork(ABC):
     async def rollback(self) -> None:
         """Undo everything since the last commit. Objects that were loaded are stale afterwards: load them again."""
         callbacks, self.callbacks = self.callbacks, None
-        self.seen = self._added = self._removed = self._written = self._replaced = None
+        self.seen = self._added = self._removed = self._written = self._states = self._replaced = None
         if not self.begun:
             return
         attributes = {"uow.type": self.__class__.__name__, "callbacks.dropped": len(callbacks or ())}
@@ -303,6 +306,7 @@ class UnitOfWork(ABC):
         seen = dict(self.seen) if self.seen else None
         added = dict(self._added) if self._added else None
         written = dict(self._written) if self._written else None
+        written_states = dict(self._states) if self._states else None
         removed = set(self._removed) if self._removed else None
         replaced = list(self._replaced) if self._replaced else None
         callbacks = list(self.callbacks) if self.callbacks else None
@@ -312,7 +316,7 @@ class UnitOfWork(ABC):
             yield
         except BaseException:
             self.seen, self._added, self._written, self._removed = seen, added, written, removed
-            self._replaced, self.callbacks = replaced, callbacks
+            self._states, self._replaced, self.callbacks = written_states, replaced, callbacks
             for aggregate, state in states:
                 restore_state(aggregate, state)
             if began:
@@ -461,7 +465,13 @@ class UnitOfWork(ABC):
         return True
 
     async def flush(self) -> None:
-        """Write what was added or has emitted events into the transaction, without committing."""
+        """Write what was added or has emitted events into the transaction, without committing.
+
+        What was written and has changed since is written again, now or at the commit.
+        """
+        await self._flush(is_last=False)
+
+    async def _flush(self, *, is_last: bool) -> None:
         if self.seen is None or self.read_only:
             return
         for key, aggregate in list(self.seen.items()):
@@ -469,13 +479,10 @@ class UnitOfWork(ABC):
                 continue
             written = (self._written or {}).get(key)
             expected = persisted_version(aggregate) if written is None else written
-            # Whoever emitted events has changed: state and events must agree although nobody called add().
-            if aggregate.version <= expected and not (self._added and key in self._added):
-                continue
             version = aggregate.version
             if version <= expected:
-                if keeps_events(self.store(key[0])):
-                    continue  # its events are all that is kept of it
+                if not self._is_to_be_saved(key, aggregate, written):
+                    continue
                 if not written:  # the first time, or the first after a removal
                     version = expected + 1
             await self._write(key, aggregate, expected, version)
@@ -483,6 +490,19 @@ class UnitOfWork(ABC):
             if self._written is None:
                 self._written = {}
             self._written[key] = version
+            if not is_last:
+                if self._states is None:
+                    self._states = {}
+                self._states[key] = _state_of(aggregate)
+
+    def _is_to_be_saved(self, key: _Key, aggregate: AggregateRoot[Any], written: int | None) -> bool:
+        """Whether an aggregate without new events is: whoever has new ones has changed, and needs no ``add``."""
+        if keeps_events(self.store(key[0])):
+            return False  # its events are all that is kept of it
+        if not written:
+            return self._added is not None and key in self._added
+        known = None if self._states is None else self._states.get(key)
+        return known is None or known != _state_of(aggregate)
 
     async def _write(self, key: _Key, aggregate: AggregateRoot[Any], expected: int, version: int) -> None:
         store = self.store(key[0])
@@ -559,6 +579,14 @@ def ensure_joined(part: object, uow: UnitOfWork, why: str) -> None:
             f"{name} does not write in the transaction of {unit}, and {why}. "
             f"Build both on the same database: the same store, session factory or client for {name} and for {unit}."
         )
+
+
+def _state_of(aggregate: AggregateRoot[Any]) -> dict[str, Any] | None:
+    """Something to compare; None for a state that only its own store knows how to keep."""
+    try:
+        return dump_state(aggregate)
+    except UnstorableStateError:
+        return None
 
 
 async def _run(callback: CommitCallback, failed: str) -> None:
