@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from cqrs_ddd_core.adapters.stored_json import from_json, to_json
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
-from cqrs_ddd_persistence_sqlalchemy.database import Database, JoinableUnitOfWork, SessionSource
+from cqrs_ddd_persistence_sqlalchemy.database import Database, SessionSource
 from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables
 
 __all__ = ["SQLAlchemyAdapter", "as_stored", "tenant_column", "tenant_of_column"]
@@ -25,7 +25,7 @@ class SQLAlchemyAdapter:
         self._tables = tables
 
     def joins(self, uow: UnitOfWork, /) -> bool:
-        return isinstance(uow, JoinableUnitOfWork) and uow.joins(self._database)
+        return self._database.has(uow)
 
     def _insert(self, table: Table) -> Any:
         """An INSERT that knows ON CONFLICT, which both databases spell alike."""
