@@ -90,4 +90,4 @@ class SQLAlchemyCheckpointStore(SQLAlchemyAdapter, ICheckpointStore):
 
 
 def _checkpoint(row: Row[Any]) -> Checkpoint:
-    return Checkpoint(**row._mapping)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # SQLAlchemy's public way
+    return Checkpoint(**row._mapping)  # pyright: ignore[reportPrivateUsage]  # SQLAlchemy's public way

@@ -9,8 +9,12 @@ from sqlalchemy import MetaData, Table
 
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError
+from cqrs_ddd_persistence_sqlalchemy.tables.checkpoint import checkpoints_table
 from cqrs_ddd_persistence_sqlalchemy.tables.documents import documents_table
 from cqrs_ddd_persistence_sqlalchemy.tables.event_store import events_table, position_sequence
+from cqrs_ddd_persistence_sqlalchemy.tables.idempotency import idempotency_table
+from cqrs_ddd_persistence_sqlalchemy.tables.inbox import inbox_table
+from cqrs_ddd_persistence_sqlalchemy.tables.snapshot import snapshots_table
 
 __all__ = ["TABLES", "Tables", "metadata"]
 
@@ -40,6 +44,10 @@ class Tables:
         """The tables of documents that have been asked for: one for each collection of the application."""
         self.event_positions = position_sequence(self.metadata, prefix)
         self.events = events_table(self.metadata, prefix, self.event_positions)
+        self.inbox = inbox_table(self.metadata, prefix)
+        self.idempotency = idempotency_table(self.metadata, prefix)
+        self.snapshots = snapshots_table(self.metadata, prefix)
+        self.checkpoints = checkpoints_table(self.metadata, prefix)
 
     def documents(self, aggregate_type: type[AggregateRoot[Any]]) -> Table:
         """The table of the documents of this class; two classes of one collection name share it."""
