@@ -149,7 +149,7 @@ def _typed_order(value: Any, declared: FieldType) -> Any:
 
 def _typed_item(value: Any, declared: FieldType) -> Any:
     """What is looked for in a list, or in a text."""
-    return cast_value(value, declared if declared.items is None else declared.items)
+    return cast_value(value, dataclasses.replace(declared, choices=()) if declared.items is None else declared.items)
 
 
 # ----------------------------------------------------------------------------------------------------------- values

@@ -307,6 +307,7 @@ _TEXT = (
     _truth("address.city", _O.ICONTAINS, "OS", [SampleAddress(city="Oslo")], [SampleAddress(city="Rome"), None]),
     _truth("lines.note", _O.STARTSWITH, "x", [[SampleLine(sku="a"), SampleLine(sku="b", note="xy")]], [[SampleLine(sku="x")], [], None]),
     _truth("colour", _O.STARTSWITH, "r", [SampleColour.RED], [SampleColour.GREEN, None]),
+    _truth("colour", _O.CONTAINS, "ee", [SampleColour.GREEN], [SampleColour.RED, None], "part of a value of an enum"),
     _truth("data", _O.LIKE, "a%", ["abc"], [["abc"], {"a": 1}, 1, True, None], "text only"),
     _truth("data", _O.NOT_LIKE, "a%", ["b"], ["abc", ["b"], 1, None]),
     _truth("data.name", _O.CONTAINS, "b", [{"name": "abc"}, {"name": ["b"]}], [{"name": ["abc"]}, {"name": 1}, {}, None]),

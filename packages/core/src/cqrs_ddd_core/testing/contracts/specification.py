@@ -137,6 +137,9 @@ class SpecificationContract(TransactionalContract):
             specification = build_specification(rule, specification_of)
             expected = _ids(sample for sample in samples if specification.is_satisfied_by(sample))
             assert await self._found(uow_factory, samples, specification, specification_of) == expected, rule
+        async with uow_factory() as uow:  # each example would search through the rows of all before it
+            for sample in samples:
+                await uow.repository(SpecificationSample).delete(sample.id)
 
     async def test_all_of_nothing_is_everything_and_one_of_nothing_is_nothing(
         self,
