@@ -81,4 +81,5 @@ def _shallow(record: IdempotencyRecord) -> dict[str, Any]:
 
 def _event(data: dict[str, Any]) -> StoredEvent:
     values = {name: data[name] for name in _EVENT_FIELDS}
-    return StoredEvent(**{**values, "occurred_at": datetime.fromisoformat(values["occurred_at"])})
+    values["occurred_at"] = datetime.fromisoformat(values["occurred_at"])
+    return StoredEvent(**values)
