@@ -174,7 +174,6 @@ class UnitOfWork(ABC):
         if self.task is not None:
             raise UnitOfWorkError("This unit of work is open already. Open another one, or use a savepoint.")
         self.task = asyncio.current_task()
-        self.closed = False
         self._previous = ambient_uow.get()
         ambient_uow.set(self)
         return self

@@ -189,8 +189,11 @@ class UnitOfWorkContract(TransactionalContract):
             await uow.flush()
             await uow.rollback()
             assert await uow.repository(FerryBooking).get("b-1") is None
+            await uow.repository(FerryBooking).add(FerryBooking.book("b-1", "Grace"))
             await uow.repository(FerryBooking).add(FerryBooking.book("b-2"))
-        assert await self.stored(uow_factory) is None
+        found = await self.stored(uow_factory)
+        assert found is not None
+        assert (found.passenger, found.version) == ("Grace", 1)
         assert await self.stored(uow_factory, "b-2") is not None
 
     async def test_without_a_block_commit_and_rollback_do_the_same(self, uow_factory: UnitOfWorkFactory) -> None:
@@ -380,6 +383,20 @@ class UnitOfWorkContract(TransactionalContract):
         assert found is not None
         assert (found.version, found.passenger) == (1, "changed after it was written")
 
+    async def test_what_changes_after_it_was_written_is_written_again(self, uow_factory: UnitOfWorkFactory) -> None:
+        await self.store(uow_factory)
+        async with uow_factory() as uow:
+            booking = await self.load(uow)
+            booking.rename("Grace")
+            await uow.flush()
+            booking.labels.add("later")
+            await uow.flush()
+            booking.details["last"] = [1]
+        found = await self.stored(uow_factory)
+        assert found is not None
+        assert (found.passenger, found.labels, found.details) == ("Grace", {"later"}, {"last": [1]})
+        assert (found.version, booking.version) == (2, 2)
+
     async def test_events_carry_the_versions_that_are_stored(self, uow_factory: UnitOfWorkFactory) -> None:
         await self.store(uow_factory)
         async with uow_factory() as uow:
@@ -470,6 +487,30 @@ class UnitOfWorkContract(TransactionalContract):
             found = await self.stored(uow_factory)
             assert found is None or found.passenger == "renamed"
 
+    async def test_what_was_changed_meanwhile_is_not_removed_unseen(self, uow_factory: UnitOfWorkFactory) -> None:
+        await self.store(uow_factory)
+
+        async def rename() -> None:
+            async with uow_factory() as uow:
+                (await self.load(uow)).rename("renamed")
+
+        rivals: list[asyncio.Task[None]] = []
+
+        async def look_and_delete() -> None:
+            async with uow_factory() as uow:
+                await self.load(uow)
+                rivals.append(await self.meanwhile(rename()))
+                await uow.repository(FerryBooking).delete("b-1")
+
+        results = await asyncio.gather(look_and_delete(), return_exceptions=True)
+        results += await asyncio.gather(*rivals, return_exceptions=True)
+        errors = [result for result in results if result is not None]
+        assert len(errors) == 1
+        # A rival that had to wait until the removal was committed found nothing.
+        assert isinstance(errors[0], OptimisticConcurrencyError | AssertionError)
+        found = await self.stored(uow_factory)
+        assert (found is None) == isinstance(errors[0], AssertionError)
+
     async def test_of_two_that_remove_one_aggregate_one_loses(self, uow_factory: UnitOfWorkFactory) -> None:
         await self.store(uow_factory)
 
@@ -550,6 +591,19 @@ class UnitOfWorkContract(TransactionalContract):
             with pytest.raises(EntityNotFoundError):
                 await bookings.delete("b-1")
             assert [type(event) for event in uow.collect_events()] == [FerryPassengerRenamed]
+        assert await self.stored(uow_factory) is None
+
+    async def test_what_others_put_into_the_place_of_a_removed_one_is_seen_after_the_commit(
+        self, uow_factory: UnitOfWorkFactory
+    ) -> None:
+        await self.store(uow_factory)
+        async with uow_factory() as uow:
+            await uow.repository(FerryBooking).delete("b-1")
+            await uow.commit()
+            await self.store(uow_factory, FerryBooking.book("b-1", "theirs"))
+            booking = await self.load(uow)
+            assert booking.passenger == "theirs"
+            await uow.repository(FerryBooking).delete("b-1")
         assert await self.stored(uow_factory) is None
 
     async def test_what_was_added_and_removed_was_never_there(self, uow_factory: UnitOfWorkFactory) -> None:

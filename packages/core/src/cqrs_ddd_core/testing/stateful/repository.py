@@ -190,7 +190,7 @@ class RepositoryMachine(AsyncStateMachine):
             assert booking is None
             return None
         assert booking is not None
-        assert (booking.passenger, booking.labels, booking.version) == (row.passenger, row.labels, row.version)
+        assert (booking.passenger, booking.labels, booking.version) == (row.passenger, set(row.labels), row.version)
         known = _Object(booking, row.version, row.passenger, set(row.labels), row.version)
         mine.objects[key] = known
         return known
