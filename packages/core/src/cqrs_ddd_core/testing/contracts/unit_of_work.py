@@ -502,9 +502,9 @@ class UnitOfWorkContract(TransactionalContract):
                 rivals.append(await self.meanwhile(rename()))
                 await uow.repository(FerryBooking).delete("b-1")
 
-        results = await asyncio.gather(look_and_delete(), return_exceptions=True)
-        results += await asyncio.gather(*rivals, return_exceptions=True)
-        errors = [result for result in results if result is not None]
+        first = await asyncio.gather(look_and_delete(), return_exceptions=True)
+        second = await asyncio.gather(*rivals, return_exceptions=True)
+        errors = [result for result in (*first, *second) if result is not None]
         assert len(errors) == 1
         # A rival that had to wait until the removal was committed found nothing.
         assert isinstance(errors[0], OptimisticConcurrencyError | AssertionError)
