@@ -18,7 +18,7 @@ from scripts.workspace import CORE, Package, packages
 _CORE_LAYERS = (
     ("testing",),
     ("adapters",),
-    ("cqrs", "middleware", "worker"),
+    ("cqrs", "middleware"),
     ("ports", "validation", "worker"),
     ("domain",),
     ("context", "instrumentation"),

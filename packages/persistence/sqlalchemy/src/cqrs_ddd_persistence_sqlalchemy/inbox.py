@@ -16,7 +16,7 @@ __all__ = ["SQLAlchemyInbox"]
 
 
 class SQLAlchemyInbox(SQLAlchemyAdapter, IInbox):
-    """Received messages in one table. Whoever receives one that is being received at the moment waits for the outcome."""
+    """Received messages in one table. Whoever receives one that is just being received waits for the outcome."""
 
     @override
     async def register(self, consumer: str, message_id: str) -> bool:
