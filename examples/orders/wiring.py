@@ -16,8 +16,10 @@ from cqrs_ddd_core.adapters.memory import (
     InMemoryProjectionReader,
     InMemoryProjectionWriter,
 )
+from cqrs_ddd_core.cqrs import EventSerializer
 from cqrs_ddd_core.cqrs.consumers import BaseEventConsumer
 from cqrs_ddd_core.cqrs.outbox import BufferedOutbox
+from cqrs_ddd_core.domain import EventTypeRegistry
 from cqrs_ddd_core.middleware import (
     IdempotencyMiddleware,
     LoggingMiddleware,
@@ -37,9 +39,13 @@ from orders.application.overview import OverviewOfOrders, OverviewOfOrdersHandle
 from orders.application.queries import FreeStock, FreeStockHandler, StatusOfOrder, StatusOfOrderHandler
 from orders.application.reactions import ReserveStock, SendConfirmation
 from orders.application.services import Catalogue, Mailer
-from orders.domain import OrderConfirmed, OrderEvent, OrderLineAdded, OrderPlaced
+from orders.domain import OrderConfirmed, OrderEvent, OrderLineAdded, OrderPlaced, StockArrived, StockReserved
 
-__all__ = ["Overview", "Shop", "open_overview", "open_shop"]
+__all__ = ["EVENTS", "Overview", "Shop", "open_overview", "open_shop"]
+
+
+EVENTS = (OrderPlaced, OrderLineAdded, OrderConfirmed, StockArrived, StockReserved)
+"""What stored and received events are read as. Without this list, any class of the right name would do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +88,9 @@ def open_shop(
             [
                 LoggingMiddleware(),
                 ValidatorMiddleware(),
-                IdempotencyMiddleware(InMemoryIdempotencyStore(store)),
+                IdempotencyMiddleware(
+                    InMemoryIdempotencyStore(store), serializer=EventSerializer(EventTypeRegistry(*EVENTS))
+                ),
                 RetryMiddleware(),
                 OutboxMiddleware(outbox),
                 *middlewares,
@@ -111,6 +119,7 @@ def open_overview(bus: InMemoryMessageBus) -> Overview:
     consumer = BaseEventConsumer(
         InMemoryMessageConsumer(bus),
         [event.event_type for event in (OrderPlaced, OrderLineAdded, OrderConfirmed)],
+        registry=EventTypeRegistry(*EVENTS),
         handler_registry=reactions,
         queue_name="overview",
         inbox=InMemoryInbox(store),
