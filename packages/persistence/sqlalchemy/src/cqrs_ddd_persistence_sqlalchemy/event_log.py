@@ -12,7 +12,7 @@ from cqrs_ddd_persistence_sqlalchemy.column_types import from_utc_text
 from cqrs_ddd_persistence_sqlalchemy.event_append import StreamRows
 from cqrs_ddd_persistence_sqlalchemy.json_document import decode
 
-__all__ = ["COLUMNS", "Appended", "Bounds", "EventLog", "StreamKey", "event_of_row"]
+__all__ = ["COLUMNS", "POSITION", "Appended", "EventLog", "LogPage", "StreamKey", "event_of_row"]
 
 COLUMNS: Final = (
     "position",
@@ -30,6 +30,7 @@ COLUMNS: Final = (
     "causation_id",
 )
 """The columns of every row that is read, in this order; payload and metadata as JSON text."""
+POSITION: Final = COLUMNS.index("position")
 
 
 class StreamKey(NamedTuple):
@@ -49,13 +50,14 @@ class Appended(NamedTuple):
     positions: Sequence[int]
 
 
-class Bounds(NamedTuple):
-    """How far the log can be read."""
+class LogPage(NamedTuple):
+    """One look at the log."""
 
-    final: int
-    """Every event up to here that will ever be there is there."""
-    newest: int
-    """The newest position that has been given; greater than ``final`` while somebody is appending."""
+    rows: Sequence[Sequence[Any]]
+    end: int
+    """The position up to which there is nothing else, when there were fewer rows than asked for: that of an event."""
+    is_held_back: bool
+    """More has been committed perhaps, but somebody who began to append earlier has not ended."""
 
 
 class EventLog(Protocol):
@@ -86,14 +88,14 @@ class EventLog(Protocol):
         """The last version of a stream; 0 when it has no events."""
         ...
 
-    async def bounds(self) -> Bounds:
-        """How far the log can be read now."""
+    async def latest_position(self) -> int:
+        """The position of the last event behind which readers will find everything else; 0 when there is none."""
         ...
 
     async def read_log(
         self, after_position: int, limit: int, event_types: Collection[str] | None, tenant_id: str | None
-    ) -> tuple[Sequence[Sequence[Any]], Bounds]:
-        """Final rows behind a position, in order, and the bounds up to which they were looked for."""
+    ) -> LogPage:
+        """Final rows behind a position, in order."""
         ...
 
 

@@ -17,7 +17,7 @@ from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
 from cqrs_ddd_core.primitives.exceptions import ReadOnlyUnitOfWorkError
 from cqrs_ddd_persistence_sqlalchemy.database import Database, SessionSource
 from cqrs_ddd_persistence_sqlalchemy.event_append import NO_LIMIT, stream_rows
-from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, EventLog, StreamKey, event_of_row
+from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, POSITION, EventLog, StreamKey, event_of_row
 from cqrs_ddd_persistence_sqlalchemy.notification import Notifications
 from cqrs_ddd_persistence_sqlalchemy.postgresql_event_log import PostgreSQLEventLog
 from cqrs_ddd_persistence_sqlalchemy.sqlite_event_log import SQLiteEventLog
@@ -30,7 +30,6 @@ _PAGE: Final = 1000
 """Rows that are read at once where it is not known how many of them will be left out."""
 _HELD_BACK: Final = 0.1
 """Seconds between two looks while somebody is appending."""
-_POSITION: Final = COLUMNS.index("position")
 _VERSION: Final = COLUMNS.index("version")
 
 
@@ -164,7 +163,7 @@ class SQLAlchemyEventStore:
                     await waiter.wait(_HELD_BACK if scan.is_held_back else None)
 
     async def latest_position(self) -> int:
-        return (await self._log.bounds()).final
+        return await self._log.latest_position()
 
     async def _scan(
         self, after_position: int, limit: int, event_types: frozenset[str] | None, tenant_id: str | None
@@ -177,13 +176,13 @@ class SQLAlchemyEventStore:
             # Types are asked for by the names that events have today, which the database does not know.
             page, stored_types = max(limit, _PAGE), None
         while True:
-            rows, bounds = await self._log.read_log(after_position, page, stored_types, tenant_id)
+            rows, end, is_held_back = await self._log.read_log(after_position, page, stored_types, tenant_id)
             full_at = self._collect(found, rows, event_types, limit)
             if full_at is not None:
                 return _Scan(found, full_at, is_held_back=False)
             if len(rows) < page:
-                return _Scan(found, max(after_position, bounds.final), is_held_back=bounds.final < bounds.newest)
-            after_position = rows[-1][_POSITION]
+                return _Scan(found, end, is_held_back)
+            after_position = rows[-1][POSITION]
 
     # ------------------------------------------------------------------ rows
 
@@ -198,9 +197,9 @@ class SQLAlchemyEventStore:
         upcasters = self._upcasters
         if upcasters is None:
             found += map(event_of_row, rows)
-            return rows[-1][_POSITION] if limit is not None and len(found) >= limit else None
+            return rows[-1][POSITION] if limit is not None and len(found) >= limit else None
         for row in rows:
-            position: int = row[_POSITION]
+            position: int = row[POSITION]
             events = [
                 event
                 for event in upcasters.upcast(event_of_row(row))

@@ -25,7 +25,7 @@ from cqrs_ddd_core.primitives.exceptions import ConfigurationError, EventStoreEr
 from cqrs_ddd_persistence_sqlalchemy.database import Database
 from cqrs_ddd_persistence_sqlalchemy.errors import TransactionConflictError, failure, is_unique_violation
 from cqrs_ddd_persistence_sqlalchemy.event_append import EventRow, StreamRows, second_use
-from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, Appended, Bounds, StreamKey
+from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, POSITION, Appended, LogPage, StreamKey
 from cqrs_ddd_persistence_sqlalchemy.tables import Tables
 
 __all__ = ["PostgreSQLEventLog"]
@@ -143,24 +143,45 @@ class PostgreSQLEventLog:
 
         return await self._run(connection, read)
 
-    async def bounds(self) -> Bounds:
-        return await self._run(None, lambda fetch: self._bounds(fetch, -1))
-
-    async def read_log(
-        self, after_position: int, limit: int, event_types: Collection[str] | None, tenant_id: str | None
-    ) -> tuple[_Rows, Bounds]:
-        types = None if event_types is None else list(event_types)
-
-        async def read(fetch: _Fetch) -> tuple[_Rows, Bounds]:
-            bounds = await self._bounds(fetch, after_position)
-            if bounds.final <= after_position:
-                return (), bounds
-            return await fetch(self._sql.log, after_position, bounds.final, types, tenant_id, limit), bounds
+    async def latest_position(self) -> int:
+        async def read(fetch: _Fetch) -> int:
+            final, _ = await self._bounds(fetch, 0)
+            return await self._last_event(fetch, 0, final)
 
         return await self._run(None, read)
 
-    async def _bounds(self, fetch: _Fetch, after_position: int) -> Bounds:
-        """Each statement is a transaction of its own, with a snapshot of its own, whatever isolation is usual here."""
+    async def read_log(
+        self, after_position: int, limit: int, event_types: Collection[str] | None, tenant_id: str | None
+    ) -> LogPage:
+        types = None if event_types is None else list(event_types)
+
+        async def read(fetch: _Fetch) -> LogPage:
+            final, newest = await self._bounds(fetch, after_position)
+            if final <= after_position:
+                return LogPage((), after_position, is_held_back=final < newest)
+            rows = await fetch(self._sql.log, after_position, final, types, tenant_id, limit)
+            if types is None and tenant_id is None:
+                end = rows[-1][POSITION] if rows else after_position
+            else:
+                end = await self._last_event(fetch, after_position, final)
+            return LogPage(rows, end, is_held_back=final < newest)
+
+        return await self._run(None, read)
+
+    async def _last_event(self, fetch: _Fetch, after_position: int, final: int) -> int:
+        """Readers go on behind an event and not behind the last position that is final.
+
+        That one may have been drawn by a transaction that was rolled back. A crash of the server can lose such a
+        draw, and give the position again; up to the position of an event it cannot.
+        """
+        ((position,),) = await fetch(self._sql.last_event, after_position, final)
+        return after_position if position is None else position
+
+    async def _bounds(self, fetch: _Fetch, after_position: int) -> tuple[int, int]:
+        """The last final position, and the newest one that was drawn.
+
+        Each statement is a transaction of its own, with a snapshot of its own, whatever isolation is usual here.
+        """
         ((newest, is_replica),) = await fetch(self._sql.newest_position)
         if is_replica:
             raise EventStoreError(
@@ -168,9 +189,9 @@ class PostgreSQLEventLog:
                 "moment. Give the event store an engine for the primary; streams can be read from replicas."
             )
         if newest <= after_position:
-            return Bounds(newest, newest)
+            return newest, newest
         ((floor,),) = await fetch(self._sql.lowest_floor)
-        return Bounds(newest if floor is None else min(floor, newest), newest)
+        return (newest if floor is None else min(floor, newest)), newest
 
     # ------------------------------------------------------------------ connections
 
@@ -311,6 +332,7 @@ class _Statements:
             "AND ($3::text[] IS NULL OR event_type = ANY($3)) AND ($4::text IS NULL OR tenant_id = $4) "
             "ORDER BY position LIMIT $5"
         )
+        self.last_event = f"SELECT max(position) FROM {events} WHERE position > $1 AND position <= $2"
         self.sequence_settings = f"SELECT seqcache, seqincrement, seqcycle FROM pg_sequence WHERE seqrelid = {sequence}"
 
     def insertion(self, appends: Sequence[StreamRows], *, inside: bool) -> tuple[str, list[Any]]:

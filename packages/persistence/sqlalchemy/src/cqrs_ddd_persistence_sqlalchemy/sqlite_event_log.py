@@ -19,7 +19,7 @@ from cqrs_ddd_persistence_sqlalchemy.column_types import to_utc_text
 from cqrs_ddd_persistence_sqlalchemy.database import Database
 from cqrs_ddd_persistence_sqlalchemy.errors import failure, is_unique_violation
 from cqrs_ddd_persistence_sqlalchemy.event_append import NO_LIMIT, EventRow, StreamRows, second_use
-from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, Appended, Bounds, StreamKey
+from cqrs_ddd_persistence_sqlalchemy.event_log import COLUMNS, Appended, LogPage, StreamKey
 from cqrs_ddd_persistence_sqlalchemy.sqlite_transaction import SQLiteDriver
 from cqrs_ddd_persistence_sqlalchemy.tables import Tables
 
@@ -128,26 +128,26 @@ class SQLiteEventLog:
 
         return await self._run(connection, read)
 
-    async def bounds(self) -> Bounds:
-        return await self._run(None, self._bounds)
+    async def latest_position(self) -> int:
+        return await self._run(None, self._newest)
 
     async def read_log(
         self, after_position: int, limit: int, event_types: Collection[str] | None, tenant_id: str | None
-    ) -> tuple[_Rows, Bounds]:
-        async def read(fetch: _Fetch) -> tuple[_Rows, Bounds]:
+    ) -> LogPage:
+        async def read(fetch: _Fetch) -> LogPage:
             # Before the rows: what is committed in between is found by the next look.
-            bounds = await self._bounds(fetch)
-            if bounds.final <= after_position:
-                return (), bounds
-            sql, parameters = self._sql.log(after_position, bounds.final, limit, event_types, tenant_id)
-            return await fetch(sql, parameters), bounds
+            newest = await self._newest(fetch)
+            if newest <= after_position:
+                return LogPage((), after_position, is_held_back=False)
+            sql, parameters = self._sql.log(after_position, newest, limit, event_types, tenant_id)
+            return LogPage(await fetch(sql, parameters), newest, is_held_back=False)
 
         return await self._run(None, read)
 
-    async def _bounds(self, fetch: _Fetch) -> Bounds:
+    async def _newest(self, fetch: _Fetch) -> int:
         rows = await fetch(self._sql.newest_position, ())
         newest: int = rows[0][0] if rows else 0
-        return Bounds(newest, newest)
+        return newest
 
     # ------------------------------------------------------------------ connections
 
