@@ -115,7 +115,7 @@ async def test_its_state_is_kept_in_snapshots(
     assert snapshot.state == {"id": "b", "state": {"fruits": ["fig"] * 3, "sold": False}}
     rebuilt = await mediator.sourcing.loader(basket.aggregate_cls).rebuild("b")
     assert rebuilt is not None
-    assert (rebuilt.snapshot_version, rebuilt.aggregate.state) == (3, BasketState(("fig",) * 3))
+    assert (rebuilt.facts.snapshot_version, rebuilt.aggregate.state) == (3, BasketState(("fig",) * 3))
 
 
 async def test_a_refusal_leaves_no_trace(mediator: EventSourcedMediator, event_store: InMemoryEventStore) -> None:

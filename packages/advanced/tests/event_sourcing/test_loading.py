@@ -181,7 +181,7 @@ async def test_only_the_events_after_the_snapshot_are_applied(
     rebuilt = await loader.rebuild("t")
     assert rebuilt is not None
     assert (rebuilt.aggregate.level, rebuilt.aggregate.version) == (1002, 5)
-    assert (rebuilt.snapshot_version, rebuilt.replayed) == (3, 2)
+    assert (rebuilt.facts.snapshot_version, rebuilt.facts.replayed) == (3, 2)
     assert (await loader.load("t", from_version=0)).level == 4  # type: ignore[union-attr]
     assert (await loader.load("t", from_version=2)).level == 4  # type: ignore[union-attr]
     assert (await loader.load("t", from_version=3)).level == 1002  # type: ignore[union-attr]
@@ -228,7 +228,7 @@ async def test_a_snapshot_of_another_shape_is_ignored(
     await _snapshot(snapshot_store, tank, fingerprint=fingerprint, state={"unknown": 1})
     rebuilt = await loader.rebuild("t")
     assert rebuilt is not None
-    assert (rebuilt.snapshot_version, rebuilt.aggregate.level) == (0, 4)
+    assert (rebuilt.facts.snapshot_version, rebuilt.aggregate.level) == (0, 4)
 
 
 async def test_a_snapshot_that_cannot_be_read_is_ignored_and_logged(

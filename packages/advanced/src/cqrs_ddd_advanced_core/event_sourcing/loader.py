@@ -10,9 +10,10 @@ from typing import Any
 
 from cqrs_ddd_advanced_core.event_sourcing.applying import event_handlers_of
 from cqrs_ddd_advanced_core.event_sourcing.blank import blank
+from cqrs_ddd_advanced_core.event_sourcing.facts import ByIdentity
 from cqrs_ddd_advanced_core.event_sourcing.replay import Replay, hydrate
 from cqrs_ddd_advanced_core.snapshots.serializer import ISnapshotSerializer, JSONSnapshotSerializer
-from cqrs_ddd_advanced_core.snapshots.snapshotter import ISnapshotSource, RebuiltAggregate
+from cqrs_ddd_advanced_core.snapshots.snapshotter import ISnapshotSource, LoadFacts, RebuiltAggregate
 from cqrs_ddd_core.adapters.arguments import as_utc
 from cqrs_ddd_core.cqrs.event_serializer import EventSerializer
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
@@ -58,6 +59,8 @@ class EventSourcedLoader[T: AggregateRoot[Any]](ISnapshotSource[T]):
         self._validate = validate
         self._timer = timer
         self._checked = False
+        self.facts = ByIdentity[LoadFacts]()
+        """What loading took, for the objects that are still in use."""
 
     @property
     def aggregate_cls(self) -> type[T]:
@@ -184,13 +187,14 @@ class EventSourcedLoader[T: AggregateRoot[Any]](ISnapshotSource[T]):
     ) -> RebuiltAggregate[T]:
         replayed = await replay.apply(stored, self._serializer)
         aggregate = await replay.finish(validate=self._validate)
-        return RebuiltAggregate(
-            aggregate=aggregate,
+        facts = LoadFacts(
             snapshot_version=snapshot_version,
             since=since,
             replayed=replayed,
             replay_seconds=self._timer() - started,
         )
+        self.facts.set(aggregate, facts)
+        return RebuiltAggregate(aggregate=aggregate, facts=facts)
 
     async def _refuse_version(self, aggregate_id: Any, version: int) -> None:
         name = self._cls.aggregate_type

@@ -13,7 +13,7 @@ from cqrs_ddd_advanced_core.event_sourcing.aggregate import EventSourcedAggregat
 from cqrs_ddd_advanced_core.event_sourcing.loader import EventSourcedLoader
 from cqrs_ddd_advanced_core.event_sourcing.store import EventSourcedAggregateStore
 from cqrs_ddd_advanced_core.snapshots.serializer import ISnapshotSerializer, JSONSnapshotSerializer
-from cqrs_ddd_advanced_core.snapshots.snapshotter import Snapshotter
+from cqrs_ddd_advanced_core.snapshots.snapshotter import LoadFacts, Snapshotter
 from cqrs_ddd_advanced_core.snapshots.strategy import ISnapshotStrategy, SnapshotSituation
 from cqrs_ddd_advanced_core.snapshots.worker import SnapshotWorker
 from cqrs_ddd_core.cqrs.event_serializer import EventSerializer
@@ -24,6 +24,7 @@ from cqrs_ddd_core.ports.event_store import IEventStore
 from cqrs_ddd_core.ports.snapshot import ISnapshotStore
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
+from cqrs_ddd_core.primitives.clock import utc_now
 from cqrs_ddd_core.primitives.exceptions import (
     AmbiguousAggregateError,
     ConfigurationError,
@@ -202,18 +203,28 @@ class EventSourcing(Mapping[type[AggregateRoot[Any]], AggregateStoreFactory]):
         """What keeps the aggregates of this class in a unit of work."""
         return EventSourcedAggregateStore(uow, self, aggregate_cls)
 
-    async def after_commit(
-        self, aggregate_cls: type[AggregateRoot[Any]], aggregate_id: Any, situation: SnapshotSituation
+    async def after_commit[T: AggregateRoot[Any]](
+        self, aggregate_cls: type[T], aggregate: T, situation: SnapshotSituation
     ) -> None:
         """Take a snapshot if it is due, here or in the worker."""
-        snapshotter = self.snapshotter
-        if snapshotter is None or not snapshotter.is_due(situation):
+        snapshotter, loader = self.snapshotter, self.loader(aggregate_cls)
+        if snapshotter is None:
             return
-        loader = self.loader(aggregate_cls)
-        if self._worker is not None:
-            self._worker.request(snapshotter, loader, aggregate_id)
-        else:
-            await snapshotter.take(loader, aggregate_id)
+        snapshot_version, since = situation.snapshot_version, situation.since
+        if snapshotter.is_due(situation):
+            if self._worker is not None:
+                self._worker.request(snapshotter, loader, aggregate.id)
+            else:
+                await snapshotter.take(loader, aggregate.id)
+            snapshot_version, since = situation.version, utc_now()
+        # The same object may be changed and saved again.
+        facts = LoadFacts(
+            snapshot_version=snapshot_version,
+            since=since,
+            replayed=situation.replayed,
+            replay_seconds=situation.replay_seconds,
+        )
+        loader.facts.set(aggregate, facts)
 
     # ------------------------------------------------------------------ the mapping that units of work ask
 

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cqrs_ddd_advanced_core.event_sourcing.replay import check_state
-from cqrs_ddd_advanced_core.snapshots.snapshotter import RebuiltAggregate
 from cqrs_ddd_advanced_core.snapshots.strategy import SnapshotSituation
 from cqrs_ddd_core.context import current_context
 from cqrs_ddd_core.domain.aggregate import AggregateRoot, unsaved_events
@@ -38,15 +37,10 @@ class EventSourcedAggregateStore[T: AggregateRoot[Any], ID](IAggregateStore[T, I
         self._name = aggregate_cls.aggregate_type
         self._loader = sourcing.loader(aggregate_cls)
         self._loader.check_class()
-        self._rebuilt: dict[str, RebuiltAggregate[T]] = {}
 
     async def fetch(self, entity_id: ID, /) -> T | None:
         with self._uow.ambient():
-            rebuilt = await self._loader.rebuild(entity_id)
-        if rebuilt is None:
-            return None
-        self._rebuilt[str(entity_id)] = rebuilt
-        return rebuilt.aggregate
+            return await self._loader.load(entity_id)
 
     async def fetch_many(self, entity_ids: Iterable[ID] | None, /) -> list[T]:
         if entity_ids is None:
@@ -127,15 +121,15 @@ class EventSourcedAggregateStore[T: AggregateRoot[Any], ID](IAggregateStore[T, I
         snapshotter = self._sourcing.snapshotter
         if snapshotter is None:
             return
-        rebuilt = self._rebuilt.get(str(entity.id))
+        facts = self._loader.facts.get(entity)
         situation = SnapshotSituation(
             aggregate_type=self._name,
             aggregate_id=str(entity.id),
             version=version,
-            snapshot_version=0 if rebuilt is None else rebuilt.snapshot_version,
-            since=events[0].occurred_at if rebuilt is None else rebuilt.since,
+            snapshot_version=0 if facts is None else facts.snapshot_version,
+            since=events[0].occurred_at if facts is None else facts.since,
             events=tuple(events),
-            replayed=0 if rebuilt is None else rebuilt.replayed,
-            replay_seconds=0.0 if rebuilt is None else rebuilt.replay_seconds,
+            replayed=0 if facts is None else facts.replayed,
+            replay_seconds=0.0 if facts is None else facts.replay_seconds,
         )
-        self._uow.on_commit(partial(self._sourcing.after_commit, self._cls, entity.id, situation))
+        self._uow.on_commit(partial(self._sourcing.after_commit, self._cls, entity, situation))

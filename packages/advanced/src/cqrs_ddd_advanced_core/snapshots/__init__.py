@@ -7,7 +7,7 @@ from cqrs_ddd_advanced_core.snapshots.fingerprint import schema_fingerprint
 from cqrs_ddd_advanced_core.snapshots.on_events import OnEventsStrategy
 from cqrs_ddd_advanced_core.snapshots.replay_cost import ReplayCostStrategy
 from cqrs_ddd_advanced_core.snapshots.serializer import ISnapshotSerializer, JSONSnapshotSerializer
-from cqrs_ddd_advanced_core.snapshots.snapshotter import ISnapshotSource, RebuiltAggregate, Snapshotter
+from cqrs_ddd_advanced_core.snapshots.snapshotter import ISnapshotSource, LoadFacts, RebuiltAggregate, Snapshotter
 from cqrs_ddd_advanced_core.snapshots.strategy import ISnapshotStrategy, SnapshotSituation
 from cqrs_ddd_advanced_core.snapshots.worker import SnapshotWorker
 
@@ -19,6 +19,7 @@ __all__ = [
     "ISnapshotSource",
     "ISnapshotStrategy",
     "JSONSnapshotSerializer",
+    "LoadFacts",
     "NeverStrategy",
     "OnEventsStrategy",
     "RebuiltAggregate",

@@ -14,14 +14,13 @@ from cqrs_ddd_core.instrumentation import get_hook_registry
 from cqrs_ddd_core.ports.snapshot import ISnapshotStore, Snapshot
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError
 
-__all__ = ["ISnapshotSource", "RebuiltAggregate", "Snapshotter"]
+__all__ = ["ISnapshotSource", "LoadFacts", "RebuiltAggregate", "Snapshotter"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RebuiltAggregate[T: AggregateRoot[Any]]:
-    """An aggregate that was loaded, and what it took."""
+class LoadFacts:
+    """What loading an aggregate took."""
 
-    aggregate: T
     snapshot_version: int
     """The version of the snapshot that it was loaded from; 0 for none."""
     since: datetime
@@ -30,6 +29,14 @@ class RebuiltAggregate[T: AggregateRoot[Any]]:
     """How many events were applied."""
     replay_seconds: float
     """How long reading and applying them took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltAggregate[T: AggregateRoot[Any]]:
+    """An aggregate that was loaded, and what it took."""
+
+    aggregate: T
+    facts: LoadFacts
 
 
 class ISnapshotSource[T: AggregateRoot[Any]](Protocol):
@@ -88,7 +95,7 @@ class Snapshotter:
 
     async def _take[T: AggregateRoot[Any]](self, source: ISnapshotSource[T], aggregate_id: Any) -> Snapshot | None:
         rebuilt = await source.rebuild(aggregate_id)
-        if rebuilt is None or rebuilt.aggregate.version == rebuilt.snapshot_version:
+        if rebuilt is None or rebuilt.aggregate.version == rebuilt.facts.snapshot_version:
             return None
         aggregate = rebuilt.aggregate
         snapshot = Snapshot(
