@@ -6,6 +6,7 @@ from cqrs_ddd_persistence_sqlalchemy.event_store import SQLAlchemyEventStore
 from cqrs_ddd_persistence_sqlalchemy.idempotency import SQLAlchemyIdempotencyStore
 from cqrs_ddd_persistence_sqlalchemy.inbox import SQLAlchemyInbox
 from cqrs_ddd_persistence_sqlalchemy.migration import current_revision, stamp, upgrade
+from cqrs_ddd_persistence_sqlalchemy.outbox import SQLAlchemyOutboxStorage
 from cqrs_ddd_persistence_sqlalchemy.repository import SQLAlchemyRepository
 from cqrs_ddd_persistence_sqlalchemy.schema import create_schema, drop_schema
 from cqrs_ddd_persistence_sqlalchemy.snapshot import SQLAlchemySnapshotStore
@@ -18,6 +19,7 @@ __all__ = [
     "SQLAlchemyEventStore",
     "SQLAlchemyIdempotencyStore",
     "SQLAlchemyInbox",
+    "SQLAlchemyOutboxStorage",
     "SQLAlchemyRepository",
     "SQLAlchemySnapshotStore",
     "SQLAlchemyUnitOfWork",

@@ -14,6 +14,7 @@ from cqrs_ddd_persistence_sqlalchemy.tables.documents import documents_table
 from cqrs_ddd_persistence_sqlalchemy.tables.event_store import events_table, position_sequence
 from cqrs_ddd_persistence_sqlalchemy.tables.idempotency import idempotency_table
 from cqrs_ddd_persistence_sqlalchemy.tables.inbox import inbox_table
+from cqrs_ddd_persistence_sqlalchemy.tables.outbox import outbox_table
 from cqrs_ddd_persistence_sqlalchemy.tables.snapshot import snapshots_table
 
 __all__ = ["TABLES", "Tables", "metadata"]
@@ -48,6 +49,7 @@ class Tables:
         self.idempotency = idempotency_table(self.metadata, prefix)
         self.snapshots = snapshots_table(self.metadata, prefix)
         self.checkpoints = checkpoints_table(self.metadata, prefix)
+        self.outbox = outbox_table(self.metadata, prefix)
 
     def documents(self, aggregate_type: type[AggregateRoot[Any]]) -> Table:
         """The table of the documents of this class; two classes of one collection name share it."""
