@@ -8,7 +8,7 @@ import pytest
 
 from cqrs_ddd_core.adapters.memory import InMemoryEventStore, InMemoryStore, InMemoryUnitOfWork
 from cqrs_ddd_core.ports.event_store import ANY_VERSION, NO_STREAM, IEventStore, StoredEvent, StreamAppend
-from cqrs_ddd_core.primitives.exceptions import InvalidPayloadError, OptimisticConcurrencyError
+from cqrs_ddd_core.primitives.exceptions import EventStoreError, InvalidPayloadError, OptimisticConcurrencyError
 from cqrs_ddd_core.testing import record_operations
 from cqrs_ddd_core.testing.adapter_contract import undone
 
@@ -75,6 +75,23 @@ async def test_a_race_that_is_lost_at_the_commit_says_which_versions_met() -> No
         await lose()
     error = caught.value
     assert (error.entity_type, error.entity_id, error.expected, error.actual) == ("Order", "order-1", 1, 4)
+
+
+async def test_an_event_id_that_another_one_committed_first_is_named() -> None:
+    store = InMemoryStore()
+    event_store = InMemoryEventStore(store)
+
+    async def overtake() -> None:
+        await event_store.append([event("order-2", event_id="the-same")], expected_version=NO_STREAM)
+
+    async def lose() -> None:
+        async with InMemoryUnitOfWork(store):
+            await event_store.append([event("order-1", event_id="the-same")], expected_version=NO_STREAM)
+            await asyncio.create_task(overtake())
+
+    with pytest.raises(EventStoreError, match="the-same"):
+        await lose()
+    assert await event_store.stream_version("Order", "order-1") == 0
 
 
 class CountingStore(InMemoryStore):

@@ -36,7 +36,11 @@ class IBlobStorage(Protocol):
         content_type: str = "application/octet-stream",
         metadata: Mapping[str, str] | None = None,
     ) -> BlobInfo:
-        """Store or replace; readers see the old or the new content, never a part."""
+        """Store or replace; readers see the old or the new content, never a part.
+
+        Raises ``ValueError`` for a key that is empty or has a leading slash. An error of ``data`` goes on; then nothing
+        was changed.
+        """
         ...
 
     async def get(self, key: str) -> bytes:

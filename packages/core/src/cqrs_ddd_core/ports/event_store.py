@@ -66,7 +66,9 @@ class IEventStore(Protocol):
         ``position`` is filled in too, unless the store numbers events at the commit of the open unit of work.
         Raises ``OptimisticConcurrencyError`` when the stream's last version is not ``expected_version``, or when a
         version is not behind the last one, here or at the commit; ``EventStoreError`` for an event id that is
-        stored already, for no events, and for events of several streams.
+        stored already, for no events, and for events of several streams; ``SerializationError`` for a payload or
+        metadata that is not JSON; ``ValueError`` for a time without a zone and for an event of another tenant. What
+        is refused before the commit leaves the unit of work as it was.
         """
         ...
 
@@ -85,7 +87,8 @@ class IEventStore(Protocol):
     ) -> Sequence[StoredEvent]:
         """The events of one stream in order of version, what the open unit of work has added included.
 
-        Empty when there are none. Upcasters that the store was given have been applied.
+        Empty when there are none. Upcasters that the store was given have been applied; the events that one stored
+        event was split into stay together, so that there may be more than ``limit`` of them.
         """
         ...
 
@@ -103,7 +106,8 @@ class IEventStore(Protocol):
     ) -> Sequence[StoredEvent]:
         """Committed events of all streams and tenants behind a position, in order, at most ``limit``.
 
-        Empty when there are none *yet*. ``event_types`` and ``tenant_id`` leave out the others.
+        Empty when there are none *yet*. ``event_types`` (the names of today, as upcasters give them) and
+        ``tenant_id`` leave out the others. Split events stay together, as in ``read_stream``.
         """
         ...
 

@@ -43,7 +43,8 @@ class IIdempotencyStore(Protocol):
     async def save(self, record: IdempotencyRecord) -> None:
         """Keep an answer. Joins the open unit of work of the same database.
 
-        Raises ``IdempotencyConflictError``, here or at the commit, when the key has an answer already.
+        Raises ``IdempotencyConflictError``, here or at the commit, when the key has an answer already;
+        ``SerializationError`` for an answer that is not JSON.
         """
         ...
 

@@ -75,13 +75,17 @@ class OutboxStatistics:
 class IOutboxStorage(Protocol):
     """Messages waiting to leave. Order holds within one key; across keys, and for messages without one, there is none.
 
-    ``add`` joins the open unit of work of the same database: the messages exist when it commits, or not at all. The
-    other methods belong to relays and operators; they see the messages of all tenants. Times are those of the
-    store's clock.
+    A key belongs to the tenant of its messages. ``add`` joins the open unit of work of the same database: the messages
+    exist when it commits, or not at all. The other methods belong to relays and operators; they see the messages of
+    all tenants and commit at once, whatever unit of work is open. Times are those of the store's clock.
     """
 
     async def add(self, messages: Sequence[OutboxMessage]) -> None:
-        """Put messages in, in this order. Raises ``OutboxError`` for a message id that is there already."""
+        """Put messages in, in this order, all or none.
+
+        Raises ``OutboxError`` for a message id that is there already, here or at the commit; ``SerializationError``
+        for a payload that is not JSON; ``ValueError`` for a time without a zone.
+        """
         ...
 
     async def lease(self, limit: int, *, hold: timedelta) -> Sequence[OutboxMessage]:
@@ -116,7 +120,7 @@ class IOutboxStorage(Protocol):
         ...
 
     async def replay(self, message_ids: Sequence[str]) -> int:
-        """Make dead messages pending again, attempts from 0; how many that were. Others are ignored."""
+        """Make dead messages pending again, in their old places, attempts from 0; how many. Others are ignored."""
         ...
 
     async def discard(self, message_ids: Sequence[str]) -> int:

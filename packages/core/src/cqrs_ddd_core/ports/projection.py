@@ -32,7 +32,10 @@ class IProjectionWriter(Protocol):
         ...
 
     async def upsert_batch(self, collection: str, rows: Sequence[ProjectionRow]) -> int:
-        """Write or replace rows; how many were changed."""
+        """Write or replace rows, all or none; how many were changed.
+
+        Raises ``SerializationError`` for data that is not JSON.
+        """
         ...
 
     async def delete(self, collection: str, row_id: str, *, position: int | None = None) -> bool:

@@ -31,7 +31,10 @@ class ISnapshotStore(Protocol):
     """Snapshots, in the current tenant. They can be deleted at any time: they only save work."""
 
     async def save(self, snapshot: Snapshot) -> None:
-        """Keep it. One of the same aggregate and version is replaced. Joins the open unit of work."""
+        """Keep it. One of the same aggregate and version is replaced. Joins the open unit of work.
+
+        Raises ``SerializationError`` for a state that is not JSON.
+        """
         ...
 
     async def latest(

@@ -682,6 +682,7 @@ class EventStoreContract(TransactionalContract):
                 (event.event_type, event.version) for event in read
             ]
             assert len(await store.read_stream("Order", "order-1", limit=limit)) <= max(limit, 2)
+            assert len(await store.read_all(limit=limit)) <= max(limit, 2)
 
     async def test_events_that_upcasters_drop_do_not_end_the_log(
         self, open_event_store: Callable[[IUpcasterRegistry | None], IEventStore]

@@ -116,6 +116,13 @@ class IdempotencyContract(TransactionalContract):
         assert await outside is None
         assert await _result(idempotency_store, "key-1") == 1
 
+    async def test_a_unit_of_work_finds_the_answer_that_it_has_saved(
+        self, idempotency_store: IIdempotencyStore, uow_factory: Callable[[], UnitOfWork]
+    ) -> None:
+        async with undone(uow_factory()):
+            await idempotency_store.save(_record("key-1", result=1))
+            assert await _result(idempotency_store, "key-1") == 1
+
     async def test_an_answer_is_gone_when_its_unit_of_work_is_rolled_back(
         self, idempotency_store: IIdempotencyStore, uow_factory: Callable[[], UnitOfWork]
     ) -> None:
@@ -229,21 +236,24 @@ class IdempotencyContract(TransactionalContract):
         self, idempotency_store: IIdempotencyStore, value: Any
     ) -> None:
         event = StoredEvent(event_type="E", aggregate_type="A", aggregate_id="1", payload={"inner": value})
-        for record in (_record("key-1", result=[value]), _record("key-1", events=[event])):
+        broken = ({"result": [value]}, {"response": {"inner": value}}, {"events": [event]})
+        for record in (_record("key-1", **fields) for fields in broken):
             with pytest.raises(SerializationError, match="PlaceOrder"):
                 await idempotency_store.save(record)
         assert await idempotency_store.find("key-1") is None
 
     async def test_what_is_stored_cannot_be_changed_from_outside(self, idempotency_store: IIdempotencyStore) -> None:
         event = StoredEvent(event_type="E", aggregate_type="A", aggregate_id="1", payload={"items": [1]})
-        record = _record("key-1", result={"items": [1]}, events=[event])
+        record = _record("key-1", result={"items": [1]}, response={"items": [1]}, events=[event])
         await idempotency_store.save(record)
         for _ in range(2):
             record.result["items"].append(2)
+            record.response["items"].append(2)
             record.events[0].payload["items"].append(2)
             found = await idempotency_store.find("key-1")
             assert found is not None
             assert found.result == {"items": [1]}
+            assert found.response == {"items": [1]}
             assert found.events[0].payload == {"items": [1]}
             record = found
 

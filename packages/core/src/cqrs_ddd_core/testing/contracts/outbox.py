@@ -234,6 +234,24 @@ class OutboxContract(TransactionalContract):
         assert errors == []
         assert set(_ids(await outbox.lease(10, hold=_HOLD))) == {"a", "b"}
 
+    async def test_relays_commit_at_once_whatever_unit_of_work_is_open(
+        self, outbox: IOutboxStorage, uow_factory: Callable[[], UnitOfWork]
+    ) -> None:
+        await outbox.add([_message(str(number)) for number in range(4)])
+        async with undone(uow_factory()):
+            published, dead, released, leased = await outbox.lease(4, hold=_HOLD)
+            await outbox.mark_published([published])
+            await outbox.mark_failed(dead, "no", retry_at=None)
+            await outbox.release([released])
+        assert list(await outbox.mark_published([leased])) == ["3"]
+        assert _ids(await outbox.lease(4, hold=_HOLD)) == ["2"]
+        assert _ids(await outbox.dead_letters()) == ["1"]
+        async with undone(uow_factory()):
+            assert await outbox.purge(published_before=utc_now() + _HOLD) == 2
+            assert await outbox.discard(["1"]) == 1
+        statistics = await outbox.statistics()
+        assert (statistics.pending, statistics.dead, statistics.published) == (1, 0, 0)
+
     async def test_a_read_only_unit_of_work_adds_nothing(
         self, outbox: IOutboxStorage, uow_factory: Callable[[], UnitOfWork]
     ) -> None:

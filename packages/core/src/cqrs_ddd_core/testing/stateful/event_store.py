@@ -39,8 +39,8 @@ class _Open:
     uow: OpenUnitOfWork
     at_start: dict[_Stream, int]
     """The versions of all streams when it was opened."""
-    base: dict[_Stream, int] = field(default_factory=dict[_Stream, int])
-    """The committed version of each stream when it first appended to it."""
+    base: dict[_Stream, int | None] = field(default_factory=dict[_Stream, int | None])
+    """The committed version that it saw of each stream when it first appended to it; None where that is not known."""
     demanding: set[_Stream] = field(default_factory=set[_Stream])
     """Where it expected a certain version."""
     appended: list[tuple[_Stream, _Fact]] = field(default_factory=list[tuple[_Stream, _Fact]])
@@ -156,7 +156,7 @@ class EventStoreMachine(AsyncStateMachine):
         if unit is None:
             self._commit(appended)
         else:
-            unit.base.setdefault(stream, self._version(stream) if certain else unit.at_start.get(stream, 0))
+            unit.base.setdefault(stream, self._version(stream) if certain else None)
             unit.appended += appended
             if expected_version != ANY_VERSION:
                 unit.demanding.add(stream)
@@ -191,6 +191,17 @@ class EventStoreMachine(AsyncStateMachine):
         answer = self.run(_outcome(self._append(unit, stream, again, ANY_VERSION)))
         assert isinstance(answer, EventStoreError), "an event id was stored twice"
 
+    @rule(slot=st.none() | _SLOTS, stream=_STREAMS, back=st.integers(0, 3))
+    def append_an_old_version(self, slot: int | None, stream: _Stream, back: int) -> None:
+        """A version that is not behind the last one is refused, whatever was expected."""
+        unit = None if slot is None else self.units.get(slot)
+        visible = self._visible(stream, unit)
+        if not visible or not self._may_write(stream, unit) or not self._is_certain(stream, unit):
+            return
+        ((event,), _) = self._events(stream, max(0, visible[-1][0] - back - 1), [1])
+        answer = self.run(_outcome(self._append(unit, stream, [event], ANY_VERSION)))
+        assert isinstance(answer, OptimisticConcurrencyError)
+
     @precondition(lambda self: self.units)
     @rule(slot=_SLOTS)
     def commit(self, slot: int) -> None:
@@ -198,10 +209,11 @@ class EventStoreMachine(AsyncStateMachine):
         unit = self.units.pop(slot, None)
         if unit is None:
             return
-        lost = {stream for stream, base in unit.base.items() if base != self._version(stream)}
+        unknown = {stream for stream, base in unit.base.items() if base is None}
+        lost = {stream for stream, base in unit.base.items() if base != self._version(stream)} - unknown
         answer = self.run(_outcome(unit.uow.commit()))
         if isinstance(answer, OptimisticConcurrencyError):
-            assert answer.entity_id in {stream[1] for stream in lost}
+            assert answer.entity_id in {stream[1] for stream in lost | unknown}
             return
         assert answer is None
         # Who accepts any version has lost nothing as long as its own are behind those of the others.
