@@ -66,7 +66,6 @@ assert_type(spec.accept(Names()), set[str])
 
 
 async def search(repository: InMemoryRepository[Order, str]) -> None:
-    result = await repository.search(options)
-    assert_type(result, SearchResult[Order])
+    result = assert_type(await repository.search(options), SearchResult[Order])
     assert_type(await result, list[Order])
     assert_type(await (await repository.search(attribute & spec)), list[Order])
