@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -80,6 +81,10 @@ class QueryOptions:
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
                 raise ValueError(f"{name} is a whole number from 0, found {value!r}.")
+        if self.specification is not None and (
+            isinstance(self.specification, type) or not isinstance(self.specification, ISpecification)  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        ):
+            raise TypeError(f"A specification is wanted, found {self.specification!r}.")
         if self.after is not None and len(self.after) != len(self.order_by):
             raise ValueError(
                 f"Keyset paging needs one value for each ordering: found {len(self.after)} values for "
@@ -103,11 +108,15 @@ class QueryOptions:
     def with_ordering(self, *fields: str | Ordering) -> QueryOptions:
         """Order by these, the first counting most: ``"-created_at"`` descending, ``"name"`` ascending.
 
-        Rows that are equal in all of them come in order of id, so that pages do not overlap.
+        Another order than before drops the keyset. Rows that are equal in all of them come in order of id, so that
+        pages do not overlap.
         """
-        return replace(
-            self, order_by=tuple(Ordering.parse(field) if isinstance(field, str) else field for field in fields)
-        )
+        for field in fields:
+            if not isinstance(field, str | Ordering):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+                raise TypeError(f"with_ordering takes fields one by one: 'name', '-created_at'; found {field!r}.")
+        order_by = tuple(Ordering.parse(field) if isinstance(field, str) else field for field in fields)
+        # What the last page ended with belongs to the order of that page.
+        return replace(self, order_by=order_by, after=self.after if order_by == self.order_by else None)
 
     def with_keyset(self, *after: Any) -> QueryOptions:
         """Only rows behind the one with these values of the ordering fields. Call ``with_ordering`` first."""
@@ -115,7 +124,7 @@ class QueryOptions:
 
     def with_fields(self, fields: list[str] | tuple[str, ...]) -> QueryOptions:
         """Give rows as dicts with these fields only (dotted paths are the keys as written)."""
-        return replace(self, fields=tuple(fields))
+        return replace(self, fields=_paths(fields, "with_fields takes a list of fields"))
 
     def with_distinct(self, distinct: bool = True) -> QueryOptions:  # noqa: FBT001, FBT002 - reads well as it is
         """Leave out rows that are equal to an earlier one; with ``fields``, equal in those."""
@@ -123,29 +132,47 @@ class QueryOptions:
 
     def with_grouping(self, *fields: str) -> QueryOptions:
         """Group by these for ``SearchResult.groups()``. The items themselves are not changed by it."""
-        return replace(self, group_by=fields)
+        return replace(self, group_by=_paths(fields, "with_grouping takes fields one by one"))
 
     def with_aggregation(self, field: str, function: AggregationFunction) -> QueryOptions:
         """Ask for one more number over all rows that match, whatever the page."""
         return replace(self, aggregations_of=(*self.aggregations_of, Aggregation(field, function)))
 
     def merge(self, other: QueryOptions) -> QueryOptions:
-        """Both: rules ANDed, lists joined; of limit, offset and keyset the other's where it has one."""
+        """Both: rules ANDed, lists joined; of limit and offset the other's where it has one.
+
+        A keyset stays if the joined order is the one that it was made for. Raises ``ValueError`` if both have one, and
+        they differ.
+        """
         if self.specification is None or other.specification is None:
             specification = self.specification or other.specification
         else:
             specification = AndSpecification(self.specification, other.specification)
+        order_by = _joined(self.order_by, other.order_by)
+        keysets = {each.after for each in (self, other) if each.after is not None and each.order_by == order_by}
+        if len(keysets) > 1 or (not keysets and (self.after is not None or other.after is not None)):
+            raise ValueError("These options cannot be merged: a keyset belongs to the order of its own search.")
         return QueryOptions(
             specification=specification,
             limit=self.limit if other.limit is None else other.limit,
             offset=self.offset if other.offset is None else other.offset,
-            order_by=_joined(self.order_by, other.order_by),
-            after=self.after if other.after is None else other.after,
+            order_by=order_by,
+            after=keysets.pop() if keysets else None,
             distinct=self.distinct or other.distinct,
             fields=_joined(self.fields, other.fields),
             group_by=_joined(self.group_by, other.group_by),
             aggregations_of=_joined(self.aggregations_of, other.aggregations_of),
         )
+
+
+def _paths(fields: Iterable[Any], usage: str) -> tuple[str, ...]:
+    if isinstance(fields, str):
+        raise TypeError(f"{usage}, found {fields!r}.")
+    paths = tuple(fields)
+    for path in paths:
+        if not isinstance(path, str) or not path:
+            raise TypeError(f"{usage}, each a text; found {path!r}.")
+    return paths
 
 
 def _joined[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

@@ -716,6 +716,20 @@ class UnitOfWorkContract(TransactionalContract):
             assert (found.passenger, found.version) == ("Ada", 1)
 
     @pytest.mark.usefixtures("savepoints")
+    async def test_a_change_that_was_undone_can_be_made_again(self, uow_factory: UnitOfWorkFactory) -> None:
+        async with uow_factory() as uow:
+            booking = FerryBooking.book("b-1")
+            await uow.repository(FerryBooking).add(booking)
+            await uow.flush()
+            async with undone_savepoint(uow):
+                booking.labels.add("label")
+                await uow.flush()
+            booking.labels.add("label")
+        found = await self.stored(uow_factory)
+        assert found is not None
+        assert found.labels == {"label"}
+
+    @pytest.mark.usefixtures("savepoints")
     async def test_parts_can_be_inside_each_other(self, uow_factory: UnitOfWorkFactory) -> None:
         async with uow_factory() as uow:
             bookings = uow.repository(FerryBooking)
