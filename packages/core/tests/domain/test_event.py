@@ -24,7 +24,7 @@ class Money(ValueObject):
     amount: float
 
 
-class OrderPlaced(DomainEvent):
+class ParcelPosted(DomainEvent):
     order_id: str
     total: Money = Money(amount=0)
     lines: list[dict[str, int]] = []  # noqa: RUF012
@@ -32,7 +32,7 @@ class OrderPlaced(DomainEvent):
 
 class TestEnvelope:
     def test_every_event_has_an_id_and_a_time_in_utc(self) -> None:
-        one, two = OrderPlaced(order_id="1"), OrderPlaced(order_id="1")
+        one, two = ParcelPosted(order_id="1"), ParcelPosted(order_id="1")
         assert one.event_id != two.event_id
         assert one.event_id < two.event_id
         assert one.occurred_at.utcoffset() == timedelta(0)
@@ -41,47 +41,47 @@ class TestEnvelope:
 
     def test_a_time_in_another_zone_is_the_same_moment_in_utc(self) -> None:
         berlin = datetime(2024, 5, 1, 14, 0, tzinfo=timezone(timedelta(hours=2)))
-        event = OrderPlaced(order_id="1", occurred_at=berlin)
+        event = ParcelPosted(order_id="1", occurred_at=berlin)
         assert event.occurred_at == berlin
         assert event.occurred_at.tzinfo is UTC
         assert event.occurred_at.hour == 12
         assert (
-            OrderPlaced.model_validate({"order_id": "1", "occurred_at": "2024-05-01T14:00:00+02:00"}).occurred_at
+            ParcelPosted.model_validate({"order_id": "1", "occurred_at": "2024-05-01T14:00:00+02:00"}).occurred_at
             == berlin
         )
 
     def test_a_time_without_a_zone_is_refused(self) -> None:
         with pytest.raises(ValidationError, match="timezone"):
-            OrderPlaced(order_id="1", occurred_at=datetime(2024, 5, 1))  # noqa: DTZ001 - the subject
+            ParcelPosted(order_id="1", occurred_at=datetime(2024, 5, 1))  # noqa: DTZ001 - the subject
 
     def test_events_are_frozen_and_refuse_unknown_fields(self) -> None:
-        event = OrderPlaced(order_id="1")
+        event = ParcelPosted(order_id="1")
         with pytest.raises(ValidationError, match="frozen"):
             event.order_id = "2"
         with pytest.raises(ValidationError, match="Extra inputs"):
-            OrderPlaced(order_id="1", oder_id="2")  # type: ignore[call-arg]
+            ParcelPosted(order_id="1", oder_id="2")  # type: ignore[call-arg]
 
     def test_envelope_and_payload_are_told_apart(self) -> None:
-        assert set(OrderPlaced.model_fields) - ENVELOPE_FIELDS == {"order_id", "total", "lines"}
+        assert set(ParcelPosted.model_fields) - ENVELOPE_FIELDS == {"order_id", "total", "lines"}
 
     def test_events_are_hashable_whatever_is_in_them(self) -> None:
-        event = OrderPlaced(order_id="1", lines=[{"a": 1}], metadata={"x": [1]})
+        event = ParcelPosted(order_id="1", lines=[{"a": 1}], metadata={"x": [1]})
         assert {event, event.model_copy()} == {event}  # pyright: ignore[reportUnhashable]
         assert hash(event.with_envelope(aggregate_id="1")) == hash(event)
 
 
 class TestWithEnvelope:
     def test_it_is_a_copy_of_the_same_class_with_these_fields(self) -> None:
-        event = OrderPlaced(order_id="1")
+        event = ParcelPosted(order_id="1")
         copied = event.with_envelope(aggregate_id="1", aggregate_version=3)
-        assert type(copied) is OrderPlaced
+        assert type(copied) is ParcelPosted
         assert (copied.aggregate_id, copied.aggregate_version, copied.order_id) == ("1", 3, "1")
         assert copied.event_id == event.event_id
         assert event.aggregate_id is None
         assert copied.model_fields_set >= {"aggregate_id", "aggregate_version", "order_id"}
 
     def test_it_is_the_same_object_when_nothing_changes(self) -> None:
-        event = OrderPlaced(order_id="1", aggregate_id="1")
+        event = ParcelPosted(order_id="1", aggregate_id="1")
         assert event.with_envelope(aggregate_id="1") is event
 
     def test_what_was_computed_from_the_old_envelope_is_forgotten(self) -> None:
@@ -108,7 +108,7 @@ class TestWithEnvelope:
         assert event._note == "noted"
 
     def test_correlation_and_causation_are_filled_where_they_are_unset(self) -> None:
-        event = OrderPlaced(order_id="1", correlation_id="own")
+        event = ParcelPosted(order_id="1", correlation_id="own")
         enriched = enrich_event_metadata(event, correlation_id="given", causation_id="cause")
         assert (enriched.correlation_id, enriched.causation_id) == ("own", "cause")
         assert enrich_event_metadata(enriched, correlation_id="x", causation_id="y") is enriched
@@ -117,19 +117,19 @@ class TestWithEnvelope:
 
 class TestRoundTrips:
     @pytest.fixture
-    def event(self) -> OrderPlaced:
-        return OrderPlaced(order_id="1", total=Money(amount=2.5), metadata={"ip": "::1"}).with_envelope(
+    def event(self) -> ParcelPosted:
+        return ParcelPosted(order_id="1", total=Money(amount=2.5), metadata={"ip": "::1"}).with_envelope(
             aggregate_id="1", aggregate_type="Order", aggregate_version=1, correlation_id="c", causation_id="d"
         )
 
-    def test_pickling_and_copying(self, event: OrderPlaced) -> None:
+    def test_pickling_and_copying(self, event: ParcelPosted) -> None:
         for again in (pickle.loads(pickle.dumps(event)), copy.copy(event), copy.deepcopy(event), event.model_copy()):
             assert again == event
-            assert type(again) is OrderPlaced
+            assert type(again) is ParcelPosted
 
-    def test_json(self, event: OrderPlaced) -> None:
-        assert OrderPlaced.model_validate_json(event.model_dump_json()) == event
-        assert OrderPlaced.model_validate(event.model_dump(mode="json")) == event
+    def test_json(self, event: ParcelPosted) -> None:
+        assert ParcelPosted.model_validate_json(event.model_dump_json()) == event
+        assert ParcelPosted.model_validate(event.model_dump(mode="json")) == event
 
 
 class TestEventType:
@@ -139,7 +139,7 @@ class TestEventType:
 
         class ShippedAbroad(Shipped): ...
 
-        assert OrderPlaced.event_type == "OrderPlaced"
+        assert ParcelPosted.event_type == "ParcelPosted"
         assert Shipped.event_type == "order.shipped"
         assert ShippedAbroad.event_type == "ShippedAbroad"
         assert known_event_types.find("order.shipped") == (Shipped,)
@@ -150,7 +150,7 @@ class TestEventType:
 
         class MovedFar(Moved): ...
 
-        assert (OrderPlaced.schema_version(), Moved.schema_version(), MovedFar.schema_version()) == (1, 3, 3)
+        assert (ParcelPosted.schema_version(), Moved.schema_version(), MovedFar.schema_version()) == (1, 3, 3)
         assert Moved().version == 3
 
     def test_a_version_without_a_default_says_what_is_missing(self) -> None:
@@ -164,42 +164,42 @@ class TestEventType:
 class TestRegistry:
     def test_events_that_are_defined_are_found_by_name(self) -> None:
         registry = EventTypeRegistry()
-        event = registry.hydrate("OrderPlaced", {"order_id": "1", "total": {"amount": 1}})
-        assert isinstance(event, OrderPlaced)
-        assert registry.has("OrderPlaced")
-        assert "OrderPlaced" in registry.list_registered()
-        assert registry.get("OrderPlaced") is OrderPlaced
+        event = registry.hydrate("ParcelPosted", {"order_id": "1", "total": {"amount": 1}})
+        assert isinstance(event, ParcelPosted)
+        assert registry.has("ParcelPosted")
+        assert "ParcelPosted" in registry.list_registered()
+        assert registry.get("ParcelPosted") is ParcelPosted
 
     def test_without_discovery_only_what_was_registered_is_known(self) -> None:
-        registry = EventTypeRegistry(OrderPlaced, discover=False)
-        assert registry.list_registered() == ("OrderPlaced",)
+        registry = EventTypeRegistry(ParcelPosted, discover=False)
+        assert registry.list_registered() == ("ParcelPosted",)
         registry.clear()
-        assert not registry.has("OrderPlaced")
+        assert not registry.has("ParcelPosted")
         with pytest.raises(UnknownTypeError):
-            registry.get("OrderPlaced")
+            registry.get("ParcelPosted")
 
     def test_an_unknown_name_an_unknown_version_and_data_that_does_not_fit_are_different_errors(self) -> None:
         registry = EventTypeRegistry()
-        with pytest.raises(UnknownTypeError, match=r"'OrderPlcaed'.*Did you mean 'OrderPlaced'"):
-            registry.hydrate("OrderPlcaed", {})
+        with pytest.raises(UnknownTypeError, match=r"'ParcelPostde'.*Did you mean 'ParcelPosted'"):
+            registry.hydrate("ParcelPostde", {})
         with pytest.raises(UnknownVersionError, match=r"schema version 9; known: 1") as unknown:
-            registry.hydrate("OrderPlaced", {}, version=9)
+            registry.hydrate("ParcelPosted", {}, version=9)
         assert (unknown.value.version, unknown.value.known) == (9, (1,))
         with pytest.raises(InvalidPayloadError, match=r"order_id: Field required") as invalid:
-            registry.hydrate("OrderPlaced", {"event_id": "e-1"})
+            registry.hydrate("ParcelPosted", {"event_id": "e-1"})
         assert "e-1" in str(invalid.value)
 
     def test_an_error_does_not_show_the_values_of_the_data(self) -> None:
         with pytest.raises(InvalidPayloadError) as invalid:
-            EventTypeRegistry().hydrate("OrderPlaced", {"order_id": {"secret": "hunter2"}})
+            EventTypeRegistry().hydrate("ParcelPosted", {"order_id": {"secret": "hunter2"}})
         assert "hunter2" not in str(invalid.value)
 
     def test_the_version_in_the_data_counts_where_none_is_given(self) -> None:
         registry = EventTypeRegistry()
         with pytest.raises(UnknownVersionError):
-            registry.hydrate("OrderPlaced", {"order_id": "1", "version": 2})
+            registry.hydrate("ParcelPosted", {"order_id": "1", "version": 2})
         with pytest.raises(InvalidPayloadError, match="version is a whole number"):
-            registry.hydrate("OrderPlaced", {"order_id": "1", "version": "1"})
+            registry.hydrate("ParcelPosted", {"order_id": "1", "version": "1"})
 
     def test_versions_live_side_by_side_and_the_newest_is_the_default(self) -> None:
         one = type("Measured", (DomainEvent,), {"__module__": "v1", "__annotations__": {"value": int}})
@@ -229,14 +229,14 @@ class TestRegistry:
     def test_registering_another_class_under_a_taken_name_is_refused(self) -> None:
         class Other(DomainEvent): ...
 
-        registry = EventTypeRegistry().register(OrderPlaced).register(OrderPlaced)
+        registry = EventTypeRegistry().register(ParcelPosted).register(ParcelPosted)
         with pytest.raises(ConfigurationError, match="needs another event_type or another version"):
-            registry.register(Other, "OrderPlaced")
-        assert registry.register(Other, "OrderPlaced", version=2).get("OrderPlaced") is Other
+            registry.register(Other, "ParcelPosted")
+        assert registry.register(Other, "ParcelPosted", version=2).get("ParcelPosted") is Other
 
     def test_an_old_name_can_be_registered_for_a_class(self) -> None:
-        registry = EventTypeRegistry().register(OrderPlaced, "order_was_placed")
-        assert isinstance(registry.hydrate("order_was_placed", {"order_id": "1"}), OrderPlaced)
+        registry = EventTypeRegistry().register(ParcelPosted, "order_was_placed")
+        assert isinstance(registry.hydrate("order_was_placed", {"order_id": "1"}), ParcelPosted)
 
     def test_a_class_that_nobody_uses_any_more_is_forgotten(self) -> None:
         def define() -> None:

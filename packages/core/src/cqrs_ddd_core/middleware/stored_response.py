@@ -11,9 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic import ValidationError as PydanticError
 from pydantic.errors import PydanticUserError
-from pydantic_core import PydanticSerializationError, to_json, to_jsonable_python
-from pydantic_core import ValidationError as PydanticError
 
 from cqrs_ddd_core.context import get_current_tenant_or_none
 from cqrs_ddd_core.cqrs.event_serializer import EventSerializer
@@ -31,6 +30,7 @@ from cqrs_ddd_core.primitives.exceptions import (
 
 __all__ = ["StoredResponseFormat", "fingerprint", "with_list_of_events"]
 
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 _PLAIN_FIELDS = frozenset(field.name for field in dataclasses.fields(CommandResponse))
 _IDS_OF_THE_SENDING = {"command_id", "correlation_id"}
 
@@ -129,8 +129,8 @@ class StoredResponseFormat:
             return None
         try:
             dumped = adapter.dump_python(value, mode="json", warnings="error", serialize_as_any=False)
-            same = adapter.validate_json(to_json(dumped)) == value
-        except (PydanticSerializationError, PydanticError) as error:
+            same = adapter.validate_json(_ANY.dump_json(dumped)) == value
+        except ValueError as error:  # of both directions of pydantic
             raise self._not_storable(what, value, _first_line(error)) from error
         if not same:
             raise self._not_storable(what, value, "it would not come back equal")
@@ -147,7 +147,7 @@ class StoredResponseFormat:
         if value is None:
             return None
         try:
-            return adapter.validate_json(to_json(value))
+            return adapter.validate_json(_ANY.dump_json(value))
         except PydanticError as error:
             raise InvalidPayloadError("answer", self._name, str(error), field) from error
 
@@ -164,7 +164,7 @@ def with_list_of_events[R: CommandResponse[Any]](response: R) -> R:
 def fingerprint(command: Command[Any]) -> str:
     """A digest of what a command says; the ids of its sending do not count, nor does the order of sets and keys."""
     content = command.model_dump(mode="python", exclude=_IDS_OF_THE_SENDING, serialize_as_any=True)
-    text = json.dumps(to_jsonable_python(_ordered(content)), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_ANY.dump_python(_ordered(content), mode="json"), sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
@@ -175,7 +175,7 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_ordered(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, set | frozenset):
-        return sorted((to_jsonable_python(_ordered(item)) for item in value), key=repr)  # pyright: ignore[reportUnknownVariableType]
+        return sorted((_ANY.dump_python(_ordered(item), mode="json") for item in value), key=repr)  # pyright: ignore[reportUnknownVariableType]
     return value
 
 
