@@ -22,7 +22,7 @@ test: setup ## Run every test that this machine can run, and say which servers w
 	@$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: setup ## Run the tests that need no server, in less than a minute
-	@$(PYTEST) --no-servers $(PYTEST_ARGS)
+	@HYPOTHESIS_PROFILE=fast $(PYTEST) --no-servers $(PYTEST_ARGS)
 
 check: setup ## Lint, format, types, imports, documentation, lock, changelog fragments, and the wheels installed alone
 	@scripts/check
