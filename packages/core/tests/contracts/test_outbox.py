@@ -31,5 +31,9 @@ class TestInMemoryOutbox(OutboxContract):
         return InMemoryOutboxStorage(store)
 
     @pytest.fixture
+    def other_outbox(self, store: InMemoryStore) -> InMemoryOutboxStorage:
+        return InMemoryOutboxStorage(store)
+
+    @pytest.fixture
     def uow_factory(self, store: InMemoryStore) -> Callable[[], UnitOfWork]:
         return lambda: InMemoryUnitOfWork(store)

@@ -44,6 +44,11 @@ class OutboxContract(TransactionalContract):
         """The storage, on the database of ``uow_factory``."""
         raise NotImplementedError("give the fixture outbox")
 
+    @pytest.fixture
+    def other_outbox(self, outbox: IOutboxStorage) -> IOutboxStorage:
+        """The same outbox as another process has it; override it where that has connections of its own."""
+        return outbox
+
     async def _let_leases_run_out(self) -> None:
         await self.pass_time(self.short_hold + self.instant)
 
@@ -270,6 +275,20 @@ class OutboxContract(TransactionalContract):
         assert list(await outbox.mark_published(leased)) == ["a", "b"]
         await self._let_leases_run_out()
         assert list(await outbox.lease(10, hold=_HOLD)) == []
+
+    async def test_other_processes_see_what_a_relay_has_done(
+        self, outbox: IOutboxStorage, other_outbox: IOutboxStorage
+    ) -> None:
+        await outbox.add([_message(str(number)) for number in range(4)])
+        published, failed, dead = await outbox.lease(3, hold=_HOLD)
+        assert _ids(await other_outbox.lease(4, hold=_HOLD)) == ["3"]
+        await outbox.mark_published([published])
+        await outbox.mark_failed(failed, "no", retry_at=utc_now() - self.instant)
+        await outbox.mark_failed(dead, "no", retry_at=None)
+        (again,) = await other_outbox.lease(4, hold=_HOLD)
+        assert (again.message_id, again.attempts) == ("1", 1)
+        assert _ids(await other_outbox.dead_letters()) == ["2"]
+        assert (await other_outbox.statistics()).published == 1
 
     async def test_a_message_is_settled_once(self, outbox: IOutboxStorage) -> None:
         await outbox.add([_message("a")])
