@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final, cast
 from weakref import WeakKeyDictionary
 
+from sqlalchemy import StaticPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -15,7 +16,8 @@ from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError, UnitOfWorkError
 from cqrs_ddd_persistence_sqlalchemy.completion import completed
 from cqrs_ddd_persistence_sqlalchemy.engine_events import marked, prepare_engine
-from cqrs_ddd_persistence_sqlalchemy.sqlite_transaction import prepare_connection, refuse_if_owned
+from cqrs_ddd_persistence_sqlalchemy.sqlite_transaction import prepare_connection
+from cqrs_ddd_persistence_sqlalchemy.turn import Turn
 
 __all__ = ["Database", "JoinableUnitOfWork", "SessionSource"]
 
@@ -44,8 +46,11 @@ class Database:
         self.engine = engine
         self.is_postgresql = dialect == "postgresql"
         """The alternative is SQLite."""
-        self.channels: dict[str, Any] = {}
-        """What adapters on this database share, by name."""
+        self._common = _common_to(engine)
+        self.channels = self._common.channels
+        """What adapters of this engine share, by name."""
+        self.turn = self._common.turn
+        """On a database whose transactions all share one connection: a SQLite database in memory."""
         self._sessions = session_factory
         self._writing = marked(engine, read_only=False)
         self._reading = marked(engine, read_only=True)
@@ -53,7 +58,10 @@ class Database:
     @classmethod
     def of(cls, source: SessionSource) -> Database:
         """The database of an engine or of a session factory. Raises ``ConfigurationError`` for anything else."""
-        found = _known.get(source)
+        try:
+            found = _known.get(source)
+        except TypeError:  # nothing that could be remembered
+            found = None
         if found is None:
             found = _known[source] = cls(*_engine_and_sessions(source))
         return found
@@ -71,10 +79,8 @@ class Database:
         return uow if isinstance(uow, JoinableUnitOfWork) and self.has(uow) else None
 
     def has(self, uow: UnitOfWork) -> bool:
-        """Whether ``uow`` is on this database: whether both take their connections from one pool."""
-        if not isinstance(uow, JoinableUnitOfWork):
-            return False
-        return uow.database is self or uow.database.engine.sync_engine.pool is self.engine.sync_engine.pool
+        """Whether ``uow`` is on this database: whether both are made from one engine, in whatever way."""
+        return isinstance(uow, JoinableUnitOfWork) and uow.database._common is self._common  # noqa: SLF001
 
     @asynccontextmanager
     async def work(self, *, read_only: bool = False) -> AsyncGenerator[AsyncConnection]:
@@ -92,24 +98,36 @@ class Database:
 
         Raises ``UnitOfWorkError`` inside a unit of work that has written to SQLite: it would wait for itself.
         """
-        uow = self.ambient()
-        if uow is not None and not self.is_postgresql and await uow.holds_write_lock():
-            raise UnitOfWorkError(
-                "SQLite lets one transaction write at a time, and the unit of work of this task is that one: what "
-                "commits by itself would wait for it for ever. Do it before the unit of work, or after its commit."
-            )
+        if not self.is_postgresql:
+            uow = self.ambient()
+            if uow is not None and await uow.holds_write_lock():
+                raise _would_wait_for_itself("SQLite lets one transaction write at a time")
         async with self._transaction() as connection:
             yield connection
 
     @asynccontextmanager
     async def _transaction(self, *, read_only: bool = False) -> AsyncGenerator[AsyncConnection]:
-        connection = await (self._reading if read_only else self._writing).connect()
-        try:
+        async with self._my_turn(), AsyncExitStack() as stack:
+            connection = await (self._reading if read_only else self._writing).connect()
+            # Rolls back what is not committed.
+            stack.push_async_callback(lambda: completed(connection.close()))
             yield connection
             await connection.commit()
+
+    @asynccontextmanager
+    async def _my_turn(self) -> AsyncGenerator[None]:
+        if self.turn is None:
+            yield
+            return
+        uow = self.ambient()
+        if uow is not None and self.turn.is_of(uow):
+            raise _would_wait_for_itself("A SQLite database in memory has one connection")
+        me = object()
+        await self.turn.take(me)
+        try:
+            yield
         finally:
-            # Rolls back what is not committed.
-            await completed(connection.close())
+            self.turn.give_back(me)
 
     async def driver[R](self, work: Callable[[Any], Coroutine[Any, Any, R]]) -> R:
         """Run ``work`` with a connection of the driver from the engine's pool, outside of any transaction.
@@ -117,7 +135,12 @@ class Database:
         For statements that are a transaction each, where SQLAlchemy's layers would cost more than the statement does
         and BEGIN and COMMIT would be round trips of their own. ``work`` must not leave a transaction open.
         """
-        result: R = await greenlet_spawn(self._with_driver, work)
+        result: R
+        if self.turn is None:
+            result = await greenlet_spawn(self._with_driver, work)
+        else:
+            async with self._my_turn():
+                result = await greenlet_spawn(self._with_driver, work)
         return result
 
     def _with_driver(self, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
@@ -125,7 +148,6 @@ class Database:
         try:
             driver: Any = raw.driver_connection
             if not self.is_postgresql:
-                refuse_if_owned(raw.info)
                 await_only(prepare_connection(driver, raw.info))
             return await_only(work(driver))
         except BaseException as error:
@@ -151,6 +173,32 @@ class JoinableUnitOfWork(UnitOfWork):
 
 
 _known: WeakKeyDictionary[Any, Database] = WeakKeyDictionary()
+
+
+class _Common:
+    """What belongs to an engine, whatever it was given to us as."""
+
+    def __init__(self, turn: Turn | None) -> None:
+        self.turn = turn
+        self.channels: dict[str, Any] = {}
+
+
+def _common_to(engine: AsyncEngine) -> _Common:
+    # Kept at the dialect, which an engine shares with its variants (``execution_options``) and keeps for ever. In a
+    # dictionary it would keep the engine alive, which it refers to.
+    dialect: Any = engine.dialect
+    common: _Common | None = getattr(dialect, "_cqrs_ddd_common", None)
+    if common is None:
+        common = _Common(Turn() if isinstance(engine.sync_engine.pool, StaticPool) else None)
+        dialect._cqrs_ddd_common = common  # noqa: SLF001
+    return common
+
+
+def _would_wait_for_itself(why: str) -> UnitOfWorkError:
+    return UnitOfWorkError(
+        f"{why}, and the unit of work of this task has it: what is done beside it would wait for it for ever. Do it "
+        "before the unit of work, or after its commit."
+    )
 
 
 def _engine_and_sessions(source: object) -> tuple[AsyncEngine, async_sessionmaker[Any]]:

@@ -54,8 +54,11 @@ def _translate(context: ExceptionContext) -> BaseException | None:
     connection = context.connection
     if connection is None or MARK not in connection.get_execution_options():
         return None
-    if not connection.closed and not connection.invalidated:
+    if not connection.closed and not connection.invalidated and not context.is_disconnect:
         connection.info[_FAILED] = True
+        if context.statement is None and connection.dialect.name == "sqlite":
+            # A COMMIT that could not wait any longer leaves the transaction open, and SQLAlchemy takes it as ended.
+            connection.connection.rollback()
     return translated(context.original_exception)
 
 
@@ -70,6 +73,8 @@ def _refuse_to_commit_nothing(connection: Connection) -> None:
         # The failure may have been taken back with a savepoint; only the server knows.
         connection.exec_driver_sql("SELECT 1")
     except DBAPIError as error:
+        # SQLAlchemy takes it that a commit that failed has ended the transaction.
+        connection.connection.rollback()
         raise UnitOfWorkError(
             "A statement of this transaction failed, and PostgreSQL gave all of it up, although the error was caught. "
             "Try what may fail inside 'async with uow.savepoint():'."

@@ -16,17 +16,16 @@ import sqlite3
 from collections.abc import MutableMapping
 from typing import Any, Final, Protocol
 
-from sqlalchemy import Connection, Engine, StaticPool, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.util import await_only
 
-from cqrs_ddd_core.primitives.exceptions import ConfigurationError, ReadOnlyUnitOfWorkError
+from cqrs_ddd_core.primitives.exceptions import ReadOnlyUnitOfWorkError
 
-__all__ = ["MARK", "SQLiteDriver", "listen", "prepare_connection", "refuse_if_owned"]
+__all__ = ["MARK", "SQLiteDriver", "listen", "prepare_connection"]
 
 MARK: Final = "cqrs_ddd_transaction"
 """The execution option of connections that belong to a transaction of the toolkit: "write" or "read"."""
 _PREPARED: Final = "cqrs_ddd_prepared"
-_OWNER: Final = "cqrs_ddd_owner"
 
 _DRIVERS_OWN_BUSY_TIMEOUT: Final = 5_000
 _BUSY_TIMEOUT: Final = 30_000
@@ -61,10 +60,6 @@ class SQLiteDriver(Protocol):
 def listen(engine: Engine) -> None:
     """Begin transactions of the toolkit on this engine as this module says."""
     event.listen(engine, "before_cursor_execute", _begin_before_writing)
-    if isinstance(engine.pool, StaticPool):
-        event.listen(engine, "begin", _own)
-        event.listen(engine, "commit", _disown)
-        event.listen(engine, "rollback", _disown)
 
 
 async def prepare_connection(driver: SQLiteDriver, info: Info) -> None:
@@ -87,16 +82,6 @@ async def prepare_connection(driver: SQLiteDriver, info: Info) -> None:
     info[_PREPARED] = True
 
 
-def refuse_if_owned(info: Info) -> None:
-    """Raise ``ConfigurationError`` when a transaction is open on this connection, which others share."""
-    if _OWNER in info:
-        raise ConfigurationError(
-            "This SQLite database in memory has one connection, and a transaction is open on it: a second one at the "
-            "same time would be mixed up with it. Use a file, or give create_async_engine poolclass="
-            "AsyncAdaptedQueuePool, pool_size=1 and max_overflow=0, so that one waits for the other."
-        )
-
-
 def _begin_before_writing(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
     mark = connection.get_execution_options().get(MARK)
     if mark is None or statement == _BEGIN:
@@ -117,14 +102,3 @@ def _only_reads(statement: str) -> bool:
         return True
     # Whatever is not known to read only counts as writing.
     return _WITH.match(statement) is not None and _CHANGES.search(statement) is None
-
-
-def _own(connection: Connection) -> None:
-    if MARK in connection.get_execution_options():
-        refuse_if_owned(connection.info)
-        connection.info[_OWNER] = connection
-
-
-def _disown(connection: Connection) -> None:
-    if connection.info.get(_OWNER) is connection:
-        del connection.info[_OWNER]

@@ -55,6 +55,8 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
     def session(self) -> AsyncSession:
         """SQLAlchemy's session of this transaction; opened by asking for it, connected at its first statement."""
         self.check_open()
+        if self.database.turn is not None:
+            self.database.turn.take_now(self)
         if self._session is None:
             self._session = self.database.session(read_only=self.read_only)
         self.begun = True
@@ -62,6 +64,8 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
 
     @override
     async def connection(self) -> AsyncConnection:
+        if self.database.turn is not None:
+            await self.database.turn.take(self)
         return await self.session.connection()
 
     @override
@@ -91,12 +95,16 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
             await session.commit()
         except StaleDataError as error:
             raise TransactionConflictError(str(error)) from error
+        self._give_back_turn()
 
     @override
     async def _rollback(self) -> None:
         session, self._session = self._session, None
-        if session is not None:
-            await completed(_close(session))
+        try:
+            if session is not None:
+                await completed(_close(session))
+        finally:
+            self._give_back_turn()
 
     @override
     async def _savepoint(self) -> Any:
@@ -109,6 +117,10 @@ class SQLAlchemyUnitOfWork(JoinableUnitOfWork):
     @override
     async def _rollback_to(self, savepoint: Any, /) -> None:
         await completed(savepoint.rollback())
+
+    def _give_back_turn(self) -> None:
+        if self.database.turn is not None:
+            self.database.turn.give_back(self)
 
 
 async def _close(session: AsyncSession) -> None:
