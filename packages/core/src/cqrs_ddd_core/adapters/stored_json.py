@@ -20,8 +20,8 @@ def to_json(value: object, *, kind: str, name: str, field: str = "payload") -> s
     ``name`` and ``field`` say in the message whose data it was: ``to_json(…, kind="event", name="OrderPlaced")``.
     """
     try:
-        # Not json.dumps alone: it turns keys that are no text into text, and writes NaN.
-        return json.dumps(_plain(value, field), ensure_ascii=False, separators=(",", ":"))
+        # Not the encoder alone: it turns keys that are no text into text, and writes NaN.
+        return _encode(_plain(value, field))
     except _Refusal as refusal:
         raise InvalidPayloadError(kind, name, str(refusal)) from None
     except RecursionError:
@@ -31,6 +31,10 @@ def to_json(value: object, *, kind: str, name: str, field: str = "payload") -> s
 def from_json(text: str) -> Any:
     """The value of a text that ``to_json`` made: a new one each time, so that no reader can change what is stored."""
     return json.loads(text)
+
+
+# Made once: json.dumps makes a new encoder for each call with such settings.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 class _Refusal(Exception):
