@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cqrs_ddd_core.adapters.memory import InMemoryRepository, InMemoryStore, InMemoryUnitOfWork
+from cqrs_ddd_core.adapters.memory import InMemoryAggregateStore, InMemoryRepository, InMemoryStore, InMemoryUnitOfWork
 from cqrs_ddd_core.adapters.memory.store import InMemoryTransaction, resolve_store
 from cqrs_ddd_core.domain import AggregateRoot
 from cqrs_ddd_core.ports.unit_of_work import current_uow_or_none
@@ -282,15 +282,15 @@ class TestDefaultStore:
         assert (first[1], second[1]) == (1, 1)
 
     async def test_data_stay_from_one_unit_of_work_to_the_next(self) -> None:
-        async with InMemoryUnitOfWork() as uow:
+        async with InMemoryUnitOfWork(aggregates=[Bike]) as uow:
             await uow.bikes.add(Bike(id="b"))
-        async with InMemoryUnitOfWork() as uow:
+        async with InMemoryUnitOfWork(aggregates=[Bike]) as uow:
             assert await uow.bikes.get("b") is not None
 
     async def test_a_given_store_is_used_as_given(self) -> None:
         store = InMemoryStore()
         assert resolve_store(store) is store
-        async with InMemoryUnitOfWork(store) as uow:
+        async with InMemoryUnitOfWork(store, aggregates=[Bike]) as uow:
             await uow.bikes.add(Bike(id="b"))
         assert await InMemoryRepository(Bike, store=store).get("b") is not None
         assert await InMemoryRepository(Bike).get("b") is None
@@ -328,3 +328,27 @@ class TestRepositoryClass:
                 _ = uow.boats
             await uow.repository(Boat).add(Boat(id="b"))
         assert current_uow_or_none() is None
+
+
+class TestWriting:
+    async def test_what_has_not_changed_since_it_was_written_is_not_written_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: list[str] = []
+        write = InMemoryAggregateStore.write
+
+        async def counted(self: Any, entity: Any, /, **versions: int) -> None:
+            written.append(entity.id)
+            await write(self, entity, **versions)
+
+        monkeypatch.setattr(InMemoryAggregateStore, "write", counted)
+        async with InMemoryUnitOfWork(aggregates=[Bike]) as uow:
+            one, two = Bike(id="1"), Bike(id="2")
+            for bike in (one, two):
+                await uow.bikes.add(bike)
+            for _ in range(5):
+                await uow.bikes.list_all()
+            one.wheels = 3
+            for _ in range(5):
+                await uow.bikes.list_all()
+        assert written == ["1", "2", "1"]

@@ -295,7 +295,7 @@ def mark_persisted(aggregate: AggregateRoot[Any], version: int) -> None:
 
 
 def mark_written(aggregate: AggregateRoot[Any], version: int) -> None:
-    """Note that the next event counts on from ``version``, which is written and not yet committed."""
+    """Note that the next event counts on from ``version``, which is not committed yet."""
     private: Any = aggregate.__pydantic_private__
     private["_version"] = version
 

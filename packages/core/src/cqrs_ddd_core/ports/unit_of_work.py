@@ -19,7 +19,6 @@ from cqrs_ddd_core.domain.aggregate import (
     capture_state,
     mark_persisted,
     mark_removed,
-    mark_written,
     pending_events,
     persisted_version,
     restore_state,
@@ -482,10 +481,10 @@ class UnitOfWork(ABC):
             if version <= expected:
                 if not self._is_to_be_saved(key, aggregate, written):
                     continue
-                if not written:  # the first time, or the first after a removal
-                    version = expected + 1
+                # One more for the first time, and for the first after a removal.
+                version = expected if written else expected + 1
+            # The object keeps counting from where it was: what version it gets must not depend on when it was written.
             await self._write(key, aggregate, expected, version)
-            mark_written(aggregate, version)
             if self._written is None:
                 self._written = {}
             self._written[key] = version

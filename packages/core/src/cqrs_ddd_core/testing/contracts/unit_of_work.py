@@ -397,6 +397,30 @@ class UnitOfWorkContract(TransactionalContract):
         assert (found.passenger, found.labels, found.details) == ("Grace", {"later"}, {"last": [1]})
         assert (found.version, booking.version) == (2, 2)
 
+    async def test_the_version_does_not_depend_on_when_something_was_written(
+        self, uow_factory: UnitOfWorkFactory
+    ) -> None:
+        for flushes in (False, True):
+            booking = FerryBooking(id=f"b-{flushes}")
+            versions: list[int | None] = []
+            for event in (False, True, True):
+                async with uow_factory() as uow:
+                    bookings = uow.repository(FerryBooking)
+                    booking = await bookings.get(booking.id) or booking
+                    await bookings.add(booking)
+                    if flushes:
+                        await uow.flush()
+                    if event:
+                        booking.rename("Grace")
+                        versions += [event.aggregate_version for event in uow.pending_events()]
+                    if flushes:
+                        await uow.flush()
+                assert booking.version == len(versions) + 1
+            assert versions == [2, 3]
+            found = await self.stored(uow_factory, booking.id)
+            assert found is not None
+            assert found.version == 3
+
     async def test_events_carry_the_versions_that_are_stored(self, uow_factory: UnitOfWorkFactory) -> None:
         await self.store(uow_factory)
         async with uow_factory() as uow:

@@ -48,19 +48,12 @@ class _Object:
     version: int
     events: int = 0
     is_added: bool = False
-    is_written: bool = False
 
     def row(self) -> _Row | None:
         """What a commit writes; None when nothing is written."""
-        if not (self.is_added or self.is_written) and self.version == self.stored:
+        if not self.is_added and self.version == self.stored:
             return None
         return _Row(self.passenger, frozenset(self.labels), max(self.version, self.stored + 1))
-
-    def write(self) -> None:
-        """What a flush does: a save without events gets its version, and later events count on."""
-        row = self.row()
-        if row is not None:
-            self.version, self.is_written = row.version, True
 
 
 @dataclass
@@ -71,12 +64,6 @@ class _Open:
     objects: dict[_Key, _Object] = field(default_factory=dict[_Key, _Object])
     removed: dict[_Key, int] = field(default_factory=dict[_Key, int])
     """What was removed of what is stored, by version."""
-    gone: set[_Key] = field(default_factory=set[_Key])
-    """What was removed and not added again."""
-
-    def flush(self) -> None:
-        for known in self.objects.values():
-            known.write()
 
 
 class RepositoryMachine(AsyncStateMachine):
@@ -145,7 +132,6 @@ class RepositoryMachine(AsyncStateMachine):
                     await self._step(mine, *step)
                 if flushes:
                     await mine.uow.flush()
-                    mine.flush()
                 if part:
                     await self._part(mine, part, part_fails)
                 self._compare(mine)
@@ -161,16 +147,16 @@ class RepositoryMachine(AsyncStateMachine):
 
     async def _part(self, mine: _Open, part: list[tuple[str, _Key, str]], fails: bool) -> None:  # noqa: FBT001
         objects = {key: (known, copy.copy(known), set(known.labels)) for key, known in mine.objects.items()}
-        removed, gone = dict(mine.removed), set(mine.gone)
+        removed = dict(mine.removed)
         async with undone_savepoint(mine.uow) if fails else mine.uow.savepoint():
             for step in part:
                 await self._step(mine, *step)
         if fails:
-            mine.removed, mine.gone = removed, gone
+            mine.removed = removed
             mine.objects = {}
             for key, (known, former, labels) in objects.items():
                 known.passenger, known.version, known.events = former.passenger, former.version, former.events
-                known.is_added, known.is_written, known.labels = former.is_added, former.is_written, labels
+                known.is_added, known.labels = former.is_added, labels
                 mine.objects[key] = known
 
     async def _step(self, mine: _Open, action: str, key: _Key, name: str) -> None:
@@ -206,7 +192,6 @@ class RepositoryMachine(AsyncStateMachine):
         if key in self.rows and key not in mine.removed:
             return  # it would lose at the commit: what a rival does is enough of that
         await mine.uow.repository(FerryBooking).add(booking)
-        mine.gone.discard(key)
         mine.objects[key] = _Object(booking, 0, name, set(), 1, 1, is_added=True)
 
     async def _rename(self, mine: _Open, key: _Key, name: str) -> None:
@@ -232,8 +217,6 @@ class RepositoryMachine(AsyncStateMachine):
     async def _delete(self, mine: _Open, key: _Key, _name: str) -> None:
         known = mine.objects.get(key)
         exists = known is not None or (key in self.rows and key not in mine.removed)
-        if key not in mine.gone:
-            mine.flush()
         try:
             await mine.uow.repository(FerryBooking).delete(key[1])
         except EntityNotFoundError:
@@ -241,13 +224,11 @@ class RepositoryMachine(AsyncStateMachine):
             return
         assert exists
         mine.objects.pop(key, None)
-        mine.gone.add(key)
         if key in self.rows:
             mine.removed.setdefault(key, self.rows[key].version)
 
     async def _search(self, mine: _Open, key: _Key, name: str) -> None:
         """What was written is seen; so is what was added, and what has emitted events."""
-        mine.flush()
         expected: list[str] = []
         for tenant_id, booking_id in sorted({*self.rows, *mine.objects}, key=str):
             if tenant_id != key[0]:
