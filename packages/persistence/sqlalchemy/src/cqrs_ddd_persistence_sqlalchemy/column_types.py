@@ -47,7 +47,10 @@ class UTCDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if value is None:
             return None
-        return _in_utc(value) if isinstance(value, datetime) else from_utc_text(value)
+        if not isinstance(value, datetime):
+            return from_utc_text(value)
+        # The last moment that Python knows comes back as PostgreSQL's infinity, which has no zone.
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 def to_utc_text(time: datetime) -> str:

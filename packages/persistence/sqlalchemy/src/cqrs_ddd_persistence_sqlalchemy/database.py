@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, a
 from sqlalchemy.util import await_only, greenlet_spawn
 
 from cqrs_ddd_core.ports.unit_of_work import UnitOfWork, current_uow_or_none
-from cqrs_ddd_core.primitives.exceptions import ConfigurationError, UnitOfWorkError
+from cqrs_ddd_core.primitives.exceptions import ConfigurationError, ReadOnlyUnitOfWorkError, UnitOfWorkError
 from cqrs_ddd_persistence_sqlalchemy.completion import completed
 from cqrs_ddd_persistence_sqlalchemy.engine_events import marked, prepare_engine
 from cqrs_ddd_persistence_sqlalchemy.sqlite_transaction import prepare_connection
@@ -84,9 +84,15 @@ class Database:
 
     @asynccontextmanager
     async def work(self, *, read_only: bool = False) -> AsyncGenerator[AsyncConnection]:
-        """The connection of the unit of work that is open in this task on this database; else as ``alone``."""
+        """The connection of the unit of work that is open in this task on this database; else as ``alone``.
+
+        Raises ``ReadOnlyUnitOfWorkError`` in a read-only unit of work, unless ``read_only`` says that nothing is
+        written: found out before the statement, as PostgreSQL gives up a transaction in which one failed.
+        """
         uow = self.ambient()
         if uow is not None:
+            if uow.read_only and not read_only:
+                raise ReadOnlyUnitOfWorkError
             yield await uow.connection()
             return
         async with self._transaction(read_only=read_only) as connection:
