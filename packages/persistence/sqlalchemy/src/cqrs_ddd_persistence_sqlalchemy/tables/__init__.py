@@ -9,13 +9,17 @@ from sqlalchemy import MetaData, Table
 
 from cqrs_ddd_core.domain.aggregate import AggregateRoot
 from cqrs_ddd_core.primitives.exceptions import ConfigurationError
+from cqrs_ddd_persistence_sqlalchemy.tables.background_job import background_jobs_table
 from cqrs_ddd_persistence_sqlalchemy.tables.checkpoint import checkpoints_table
+from cqrs_ddd_persistence_sqlalchemy.tables.command_schedule import command_schedule_table
 from cqrs_ddd_persistence_sqlalchemy.tables.documents import documents_table
 from cqrs_ddd_persistence_sqlalchemy.tables.event_store import events_table, position_sequence
 from cqrs_ddd_persistence_sqlalchemy.tables.idempotency import idempotency_table
 from cqrs_ddd_persistence_sqlalchemy.tables.inbox import inbox_table
 from cqrs_ddd_persistence_sqlalchemy.tables.outbox import outbox_table
+from cqrs_ddd_persistence_sqlalchemy.tables.saga import sagas_table
 from cqrs_ddd_persistence_sqlalchemy.tables.snapshot import snapshots_table
+from cqrs_ddd_persistence_sqlalchemy.tables.undo import undo_tokens_table
 
 __all__ = ["TABLES", "Tables", "metadata"]
 
@@ -31,7 +35,7 @@ class Tables:
 
     def __init__(self, *, prefix: str = "cqrs_ddd_", schema: str | None = None) -> None:
         """``schema`` is for PostgreSQL; None means the first one of the connection's search path."""
-        for what, name in (("prefix", prefix), ("schema", schema)):
+        for what, name in (("prefix", prefix or None), ("schema", schema)):
             if name is not None and not _NAME.fullmatch(name):
                 raise ConfigurationError(
                     f"The {what} of tables is lower-case letters, digits and underscores, at most 31 of them and no "
@@ -50,6 +54,10 @@ class Tables:
         self.snapshots = snapshots_table(self.metadata, prefix)
         self.checkpoints = checkpoints_table(self.metadata, prefix)
         self.outbox = outbox_table(self.metadata, prefix)
+        self.sagas = sagas_table(self.metadata, prefix)
+        self.background_jobs = background_jobs_table(self.metadata, prefix)
+        self.command_schedule = command_schedule_table(self.metadata, prefix)
+        self.undo_tokens = undo_tokens_table(self.metadata, prefix)
 
     def documents(self, aggregate_type: type[AggregateRoot[Any]]) -> Table:
         """The table of the documents of this class; two classes of one collection name share it."""
