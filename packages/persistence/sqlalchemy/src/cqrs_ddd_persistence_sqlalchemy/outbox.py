@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import fields
@@ -20,16 +19,15 @@ from cqrs_ddd_core.primitives.clock import utc_now
 from cqrs_ddd_core.primitives.exceptions import OutboxError
 from cqrs_ddd_core.primitives.id_generator import new_id
 from cqrs_ddd_persistence_sqlalchemy.adapter import SQLAlchemyAdapter, as_stored
+from cqrs_ddd_persistence_sqlalchemy.availability import Availability
 from cqrs_ddd_persistence_sqlalchemy.database import SessionSource
-from cqrs_ddd_persistence_sqlalchemy.notification import Notifications
+from cqrs_ddd_persistence_sqlalchemy.record_table import storable_text
 from cqrs_ddd_persistence_sqlalchemy.tables import TABLES, Tables
 
 __all__ = ["SQLAlchemyOutboxStorage"]
 
 _PAGE: Final = 500
 """Ids that one statement asks for: databases limit the number of parameters."""
-_SHORTEST_WAIT: Final = 0.01
-"""Seconds. A waiting relay does not ask more often, whatever the clock of the process says."""
 
 
 class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
@@ -54,8 +52,7 @@ class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
         """
         super().__init__(session_factory, tables=tables)
         self._table = tables.outbox
-        self._poll_interval = longer_than_nothing(poll_interval, "poll_interval")
-        self._notifications = Notifications.of(self._database, self._table.fullname)
+        self._availability = Availability(self._database, self._table, poll_interval)
 
     @override
     async def add(self, messages: Sequence[OutboxMessage]) -> None:
@@ -71,7 +68,7 @@ class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
                 for some in batched([row.sequence for row in added], _PAGE):
                     await connection.execute(delete(table).where(table.c.sequence.in_(some)))
                 raise _second_use(_refused(rows, {row.message_id for row in added}))
-        await self._announce()
+        await self._availability.announce()
 
     # ------------------------------------------------------------------ relays
 
@@ -99,7 +96,7 @@ class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
 
     @override
     async def mark_failed(self, message: OutboxMessage, error: str, *, retry_at: datetime | None) -> bool:
-        changes: dict[str, Any] = {"attempts": self._table.c.attempts + 1, "last_error": _storable(error)}
+        changes: dict[str, Any] = {"attempts": self._table.c.attempts + 1, "last_error": storable_text(error)}
         if retry_at is None:
             changes["status"] = OutboxStatus.DEAD.value
         else:
@@ -112,21 +109,7 @@ class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
 
     @override
     async def wait_for_messages(self, timeout: timedelta) -> bool:
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout.total_seconds()
-        if await self._seconds_until_free() <= 0:
-            return True
-        if deadline <= loop.time():
-            return False
-        async with self._notifications.waiter(self._poll_interval) as waiter:
-            while True:
-                until_free = await self._seconds_until_free()
-                if until_free <= 0:
-                    return True
-                left = deadline - loop.time()
-                if left <= 0:
-                    return False
-                await waiter.wait(min(left, max(until_free, _SHORTEST_WAIT)))
+        return await self._availability.wait(timeout, self._seconds_until_free)
 
     # ------------------------------------------------------------------ operators
 
@@ -156,7 +139,7 @@ class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
                 statement = update(table).where(self._is_dead(some))
                 statement = statement.values(status=OutboxStatus.PENDING.value, available_at=now, attempts=0)
                 replayed += (await connection.execute(statement)).rowcount
-        await self._notifications.announce()
+        await self._availability.announce_now()
         return replayed
 
     @override
@@ -274,16 +257,8 @@ class SQLAlchemyOutboxStorage(SQLAlchemyAdapter, IOutboxStorage):
                     statement = statement.values(**{"lease": None, "leased_until": None, **changes})
                     settled.update((await connection.execute(statement.returning(table.c.sequence))).scalars())
         # What stood behind them may go now.
-        await self._notifications.announce()
+        await self._availability.announce_now()
         return settled
-
-    async def _announce(self) -> None:
-        """Tell waiting relays, as soon as it is committed."""
-        uow = self._database.ambient()
-        if uow is None:
-            await self._notifications.announce()
-        else:
-            uow.on_commit(self._notifications.announce)
 
 
 def _row(message: OutboxMessage) -> dict[str, Any]:
@@ -347,8 +322,3 @@ def _second_use(message_id: str) -> OutboxError:
     return OutboxError(
         f"A message with the id {message_id} is in the outbox already. A message is added once; a new one has a new id."
     )
-
-
-def _storable(error: str) -> str:
-    """Without what PostgreSQL cannot store, so that no text of an error keeps a message from being settled."""
-    return error.encode(errors="replace").decode().replace("\x00", "\N{REPLACEMENT CHARACTER}")
