@@ -98,7 +98,7 @@ def _options_of(criteria: Any) -> QueryOptions:
         return criteria
     # A class has the methods of its objects, and passes for one of them.
     if isinstance(criteria, type) or not isinstance(criteria, ISpecification):
-        found = f"the class {criteria.__name__}" if isinstance(criteria, type) else type(criteria).__name__
+        found = f"the class {criteria.__name__}" if isinstance(criteria, type) else criteria.__class__.__name__
         raise TypeError(f"search takes a specification or QueryOptions, found {found}.")
     return QueryOptions(specification=criteria)
 

@@ -23,7 +23,7 @@ def hash_of(value: Any) -> int:
         case str() | bytes():
             return hash(value)
         case bytearray() | memoryview():
-            return hash(bytes(value))  # they may be equal to bytes
+            return hash(bytes(whole))  # they may be equal to bytes
         case Counter():
             # To a Counter, what occurs no times is as good as absent.
             return hash(frozenset((key, hash_of(count)) for key, count in whole.items() if count))
