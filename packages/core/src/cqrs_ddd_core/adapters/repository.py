@@ -100,7 +100,8 @@ def _options_of(criteria: Any) -> QueryOptions:
     if isinstance(criteria, type) or not isinstance(criteria, ISpecification):
         found = f"the class {criteria.__name__}" if isinstance(criteria, type) else criteria.__class__.__name__
         raise TypeError(f"search takes a specification or QueryOptions, found {found}.")
-    return QueryOptions(specification=criteria)
+    rule: ISpecification[Any] = criteria
+    return QueryOptions(specification=rule)
 
 
 def aggregate_type_of(repository: Repository[Any, Any]) -> Any:

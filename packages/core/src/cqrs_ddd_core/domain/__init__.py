@@ -16,6 +16,7 @@ from cqrs_ddd_core.domain.specification import (
     PredicateSpecification,
     Specification,
 )
+from cqrs_ddd_core.domain.state import register_state_type
 from cqrs_ddd_core.domain.value_object import ValueObject
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "SpecificationOperator",
     "ValueObject",
     "enrich_event_metadata",
+    "register_state_type",
 ]
