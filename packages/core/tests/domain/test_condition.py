@@ -28,6 +28,11 @@ class Money(ValueObject):
     amount: Decimal
 
 
+@dataclasses.dataclass
+class Unstorable:
+    anything: object = dataclasses.field(default_factory=object)
+
+
 class ShapeOfAnotherLibrary:
     __geo_interface__ = {"type": "LineString", "coordinates": ((0, 0), (1, 1))}  # noqa: RUF012 - as the protocol has it
 
@@ -37,7 +42,7 @@ class ShapeOfAnotherLibrary:
     [
         (O.EQ, Colour.RED, "red"),
         (O.EQ, (1, 2), [1, 2]),
-        (O.EQ, {"a": (1, Decimal("1.5"))}, {"a": [1, "1.5"]}),
+        (O.EQ, {"a": (1, Decimal("1.5"))}, {"a": [1, Decimal("1.5")]}),
         (O.EQ, None, None),
         (O.EQ, Money(amount=Decimal(1)), Money(amount=Decimal(1))),
         (O.IN, {2, 1}, (1, 2)),
@@ -48,7 +53,7 @@ class ShapeOfAnotherLibrary:
         (O.CONTAINS_ANY, ["a", {"b": 1}], ("a", {"b": 1})),
         (O.IS_NULL, True, None),
         (O.STARTSWITH, Colour.RED, "red"),
-        (O.JSON_CONTAINS, (1,), [1]),
+        (O.JSON_CONTAINS, (1, Decimal("1.5")), [1, "1.5"]),
         (O.JSON_HAS_ANY, ["a"], ("a",)),
         (O.JSON_PATH_EXISTS, "a.b", ("a", "b")),
         (O.JSON_PATH_EXISTS, "$.a.b", ("a", "b")),
@@ -80,14 +85,16 @@ def test_the_canonical_spelling_is_the_operator() -> None:
 @pytest.mark.parametrize(
     ("operator", "value", "reason"),
     [
-        (O.EQ, object(), "one value|JSON has"),
-        (O.EQ, b"abc", "JSON has"),
+        (O.EQ, object(), "one value"),
+        (O.EQ, b"abc", "one value"),
         (O.EQ, float("nan"), "finite"),
         (O.EQ, float("inf"), "finite"),
         (O.EQ, Decimal("NaN"), "finite"),
         (O.EQ, Decimal("1e9999"), "digits"),
         (O.EQ, 2**64, "64 bits"),
         (O.EQ, [float("nan")], "finite"),
+        (O.EQ, {1: "a"}, "text"),
+        (O.EQ, Unstorable(), "JSON has"),
         (O.EQ, "a\x00b", "NUL"),
         (O.EQ, "\ud800", "surrogate"),
         (O.EQ, {"a\x00": 1}, "NUL"),
@@ -97,7 +104,7 @@ def test_the_canonical_spelling_is_the_operator() -> None:
         (O.IN, "abc", "list of values"),
         (O.IN, 5, "list of values"),
         (O.IN, {"a": 1}, "list of values"),
-        (O.IN, [object()], "JSON has"),
+        (O.IN, [object()], "one value"),
         (O.BETWEEN, [1], "two bounds"),
         (O.BETWEEN, [1, None], "is_null"),
         (O.CONTAINS, None, "is_null"),
@@ -112,7 +119,7 @@ def test_the_canonical_spelling_is_the_operator() -> None:
         (O.IS_NULL, False, "operator of its own"),
         (O.IS_EMPTY, "x", "no value"),
         (O.JSON_CONTAINS, '{"a": 1}', "not as text"),
-        (O.JSON_CONTAINS, 5, "JSON has"),
+        (O.JSON_CONTAINS, 5, "an object or a list"),
         (O.JSON_HAS_KEY, 5, "text"),
         (O.JSON_HAS_ANY, "ab", "list of values"),
         (O.JSON_PATH_EXISTS, "", "keys with dots"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +33,6 @@ LARGEST_INTEGER: Final = 2**63 - 1
 """Whole numbers reach from minus this, minus one, to this: what databases have room for."""
 _LONGEST_NUMBER: Final = 1000
 _DEEPEST_VALUE: Final = 32
-_SCALARS: Final = (str, bool, int, float, Decimal, datetime, date, time, timedelta, UUID)
 
 type Scalar = str | bool | int | float | Decimal | datetime | date | time | timedelta | UUID
 
@@ -40,13 +40,13 @@ type Scalar = str | bool | int | float | Decimal | datetime | date | time | time
 def checked_value(field: str, operator: SpecificationOperator | str, value: Any) -> Any:
     """``value`` in the form that the operator takes; of a custom operator, as it is.
 
-    - ``=``, ``!=``: a scalar (text, bool, number, date, datetime, time, timedelta or UUID), None, or a list or dict
-      of JSON values, or a model
+    - ``=``, ``!=``: a scalar (text, bool, number, date, datetime, time, timedelta or UUID), None, a list or dict of
+      these, a model or a dataclass
     - ``in``, ``not_in``: a tuple of these
     - ``<`` and the like: a scalar; ``between``: a tuple of two
-    - ``contains``: a scalar or JSON value; ``contains_any``, ``contains_all``: a tuple of these
+    - ``contains``: as for ``=``, but not None; ``contains_any``, ``contains_all``: a tuple of these
     - text operators, regular expressions and full text: a text
-    - ``json_contains``, ``json_contained_by``: a dict or list; ``json_has_key``: a text; ``json_has_any``,
+    - ``json_contains``, ``json_contained_by``: a dict or list of JSON; ``json_has_key``: a text; ``json_has_any``,
       ``json_has_all``, ``json_path_exists``: a tuple of texts
     - geometry: GeoJSON as a dict; with a distance a tuple ``(dict, number)``; ``bbox_intersects``: a tuple of four
     - ``is_null`` and the like: None
@@ -127,37 +127,31 @@ def _decimal(value: Decimal) -> Decimal:
     return value
 
 
-def _one(value: Any) -> Scalar | list[Any] | dict[str, Any] | BaseModel:
-    """A scalar, or a copy of a JSON value; models stay, and belong to the condition from now on."""
-    if value is None or isinstance(value, (*_SCALARS, Enum)):
-        return checked_scalar(value)
-    if isinstance(value, BaseModel):
-        return value.model_copy(deep=True)
-    found: list[Any] | dict[str, Any] = _json(value)
-    return found
+def _one(value: Any) -> Any:
+    """A scalar, or a private copy of a list, dict, model or dataclass of such."""
+    return _copied(value, 0)
 
 
 def _one_or_null(value: Any) -> Any:
     return None if value is None else _one(value)
 
 
-def _json(value: Any) -> Any:
-    if not isinstance(value, list | tuple | AbstractSet | Mapping | BaseModel) and not dataclasses.is_dataclass(value):
-        raise _problem(f"it wants a value that JSON has, found {shown(value)}")
-    found = to_json_value(value)
-    if found is NOT_JSON:
-        raise _problem(f"it wants a value that JSON has, found {shown(value)}")
-    return _check_json(found, 0)
-
-
-def _check_json(value: Any, depth: int) -> Any:
+def _copied(value: Any, depth: int) -> Any:
     if depth > _DEEPEST_VALUE:
         raise _problem(f"the value is nested deeper than {_DEEPEST_VALUE} levels")
-    if isinstance(value, dict):
-        return {_text(key): _check_json(item, depth + 1) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list):
-        return [_check_json(item, depth + 1) for item in value]  # pyright: ignore[reportUnknownVariableType]
-    return None if value is None else checked_scalar(value)
+    if isinstance(value, Mapping):
+        return {_text(key): _copied_or_null(item, depth) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+    if isinstance(value, list | tuple | AbstractSet):
+        return [_copied_or_null(item, depth) for item in _items(value)]  # pyright: ignore[reportUnknownArgumentType]
+    if isinstance(value, BaseModel) or (dataclasses.is_dataclass(value) and not isinstance(value, type)):
+        if to_json_value(value) is NOT_JSON:
+            raise _problem(f"it wants a value that JSON has, found {shown(value)}")
+        return copy.deepcopy(value)  # pyright: ignore[reportUnknownVariableType]
+    return checked_scalar(value)
+
+
+def _copied_or_null(value: Any, depth: int) -> Any:
+    return None if value is None else _copied(value, depth + 1)
 
 
 # ---------------------------------------------------------------------------------------------------- collections
@@ -227,7 +221,7 @@ def _search(value: Any) -> str:
 def _document(value: Any) -> Any:
     if isinstance(value, str):
         raise _problem("it wants an object or a list, found text: give the JSON as a value, not as text")
-    found = _json(value)
+    found = to_json_value(_one(value))
     if not isinstance(found, dict | list):
         raise _problem(f"it wants an object or a list, found {shown(value)}")
     return found  # pyright: ignore[reportUnknownVariableType]

@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, RootModel
+from pydantic import BaseModel
 
 from cqrs_ddd_core.primitives.exceptions import FieldPathError
 
@@ -140,9 +140,6 @@ def _reader(cls: type[Any], name: str) -> _Reader:
 
 
 def _model_reader(cls: type[BaseModel], name: str) -> _Reader:
-    if issubclass(cls, RootModel):
-        step = _Step(name)  # the model is nothing but the value in it
-        return lambda value: step(value.root)
     if name in cls.model_fields:
         return lambda value: value.__dict__.get(name)
     if not hasattr(BaseModel, name) and _is_descriptor_of_a_value(inspect.getattr_static(cls, name, None)):

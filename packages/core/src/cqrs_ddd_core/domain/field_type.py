@@ -8,14 +8,14 @@ import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum, StrEnum, auto
 from typing import Any, Final, Literal, NewType, TypeAliasType, TypeVar, get_args, get_origin, is_typeddict
 from uuid import UUID
 
-from pydantic import BaseModel, RootModel, SecretBytes, SecretStr, TypeAdapter
+from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 
 from cqrs_ddd_core.domain.field_path import field_steps
 from cqrs_ddd_core.domain.spatial import Geometry
@@ -56,6 +56,8 @@ class FieldType:
     kind: FieldKind
     annotation: Any = None
     """The declared type, without None, aliases and annotations; None where nothing is declared."""
+    owner: type[Any] | None = field(default=None, compare=False)
+    """The class where the path begins."""
     many: bool = False
     """The path goes through a list: there may be several values."""
     items: FieldType | None = None
@@ -90,7 +92,7 @@ def field_type(model: Any, path: str) -> FieldType:
             owner = ".".join([getattr(model, "__name__", str(model)), *steps[:index]])
             raise FieldNotFoundError(path, step, owner, sorted({name for place in places for name in _names(place)}))
         here = found
-    return dataclasses.replace(_describe(here), many=many)
+    return dataclasses.replace(_describe(here), many=many, owner=model)
 
 
 def type_of(annotation: Any) -> FieldType:
@@ -156,8 +158,6 @@ def _members(annotations: Iterable[Any]) -> Iterator[Any]:
             yield from _members(get_args(annotation))
         elif origin is typing.Annotated or origin is typing.Final or origin is typing.ClassVar:
             yield from _members(get_args(annotation)[:1])
-        elif isinstance(annotation, type) and issubclass(annotation, RootModel):
-            yield from _members([annotation.model_fields["root"].annotation])
         else:
             yield annotation
 
@@ -209,7 +209,7 @@ def _describe(annotations: list[Any], depth: int = 0) -> FieldType:
     items = [_items_of(member) for member in members] if kind is FieldKind.LIST else []
     return FieldType(
         kind=kind,
-        annotation=members[0] if len(members) == 1 else None,
+        annotation=members[0] if len(members) == 1 else typing.Union[tuple(members)],  # noqa: UP007 - of any number
         # A type that contains itself would go on for ever.
         items=None if kind is not FieldKind.LIST else _JSON if depth > 4 else _describe(items, depth + 1),
         ordered=not any(issubclass(_class_of(member) or object, AbstractSet) for member in members),

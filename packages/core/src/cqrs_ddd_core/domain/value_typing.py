@@ -333,17 +333,20 @@ def _to_list(value: Any, declared: FieldType) -> list[Any]:
 
 
 def _to_object(value: Any, declared: FieldType) -> Any:
-    if not isinstance(value, dict | BaseModel):
-        raise _wanted("an object", value)
     annotation = declared.annotation
-    if annotation is None or isinstance(value, BaseModel):
-        return value  # pyright: ignore[reportUnknownVariableType]
+    is_object = isinstance(value, dict | BaseModel) or dataclasses.is_dataclass(value)
+    if not is_object or annotation is None:
+        raise _wanted("an object", value)
     try:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
         problem = error.errors()[0]
         where = ".".join(map(str, problem["loc"]))
-        raise ValueError(f"it wants a whole {annotation.__name__}: {where}: {problem['msg']}") from None
+        raise ValueError(f"it wants a whole {_name(annotation)}: {where}: {problem['msg']}") from None
+
+
+def _name(annotation: Any) -> str:
+    return str(getattr(annotation, "__name__", annotation))
 
 
 def _to_json(value: Any) -> Any:
@@ -355,10 +358,10 @@ def _to_json(value: Any) -> Any:
             raise _wanted("text, a number or a bool, as the type of the field is not declared", value)
         case date() | UUID():
             return str(value)
-        case list() | dict() | BaseModel():
-            return to_json_value(value)
-        case _:
+        case str() | bool() | int() | float():
             return value
+        case _:
+            return to_json_value(value)
 
 
 _SCALAR_CASTS: Final[Mapping[FieldKind, Callable[[Any], Any]]] = {

@@ -9,37 +9,39 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel
-
 from cqrs_ddd_core.domain.field_type import FieldKind, FieldType
-from cqrs_ddd_core.domain.json_value import json_equal, to_json_value
+from cqrs_ddd_core.domain.json_value import NOT_JSON, json_equal, to_json_value
 from cqrs_ddd_core.domain.value_typing import cast_value, point_in_time
 from cqrs_ddd_specifications.evaluation.value_test import Question, Test, never
 
-__all__ = ["between", "compared", "equal", "finite", "one_of"]
+__all__ = ["Document", "between", "compared", "equal", "finite", "one_of"]
 
+type Document = Callable[[Any], Any]
+"""Gives the JSON form in which lists and objects are compared; ``NOT_JSON`` for what has none."""
+
+_SCALARS: Final = (str, bool, int, float, Decimal, datetime, date, time, timedelta, UUID, type(None))
 _STRUCTURES: Final = frozenset({FieldKind.LIST, FieldKind.OBJECT})
 _WITHOUT_ORDER: Final = frozenset({FieldKind.BOOLEAN, FieldKind.OPAQUE}) | _STRUCTURES
 
 
-def equal(wanted: Any) -> Question:
-    """The same value."""
+def equal(wanted: Any, document: Document) -> Question:
+    """The same value; lists and objects are compared as documents."""
 
     def question(kind: FieldKind) -> Test:
         if kind in _STRUCTURES:
-            return _same_structure([wanted])
+            return _same_structure([wanted], document)
         target = _target(kind, wanted)
         return never if target is None else _reading(kind, lambda value: bool(value == target))
 
     return question
 
 
-def one_of(wanted: tuple[Any, ...]) -> Question:
+def one_of(wanted: tuple[Any, ...], document: Document) -> Question:
     """The same as one of these. None among them does not count here."""
 
     def question(kind: FieldKind) -> Test:
         if kind in _STRUCTURES:
-            return _same_structure(wanted)
+            return _same_structure(wanted, document)
         targets = frozenset(target for each in wanted if (target := _target(kind, each)) is not None)
         return _reading(kind, targets.__contains__) if targets else never
 
@@ -76,14 +78,14 @@ def finite(value: float | Decimal) -> bool:
 # ------------------------------------------------------------------------------------------------ what is compared
 
 
-def _same_structure(wanted: list[Any] | tuple[Any, ...]) -> Test:
-    targets = [to_json_value(each) for each in wanted if isinstance(each, list | dict | BaseModel)]
+def _same_structure(wanted: list[Any] | tuple[Any, ...], document: Document) -> Test:
+    targets = [document(each) for each in wanted if not isinstance(each, _SCALARS)]
     if not targets:
         return never
 
     def test(value: Any) -> bool:
-        found = to_json_value(value)
-        return any(json_equal(found, target) for target in targets)
+        found = document(value)
+        return found is not NOT_JSON and any(json_equal(found, target) for target in targets)
 
     return test
 

@@ -11,11 +11,13 @@ from pydantic import BaseModel
 
 from cqrs_ddd_core.domain.condition import Condition, SpecificationOperator
 from cqrs_ddd_core.domain.field_path import FieldPath
-from cqrs_ddd_core.domain.field_type import FieldKind, field_type
+from cqrs_ddd_core.domain.field_type import FieldKind, FieldType, field_type
+from cqrs_ddd_core.domain.json_value import to_json_value
 from cqrs_ddd_core.domain.specification_operator import GEOMETRY_OPERATORS, JSON_OPERATORS, TEXT_OPERATORS
+from cqrs_ddd_core.domain.stored_value import stored_value
 from cqrs_ddd_core.domain.value_typing import type_condition
 from cqrs_ddd_core.primitives.exceptions import SpecificationError
-from cqrs_ddd_specifications.evaluation.comparison import between, compared, equal, finite, one_of
+from cqrs_ddd_specifications.evaluation.comparison import Document, between, compared, equal, finite, one_of
 from cqrs_ddd_specifications.evaluation.geometry import of_geometry
 from cqrs_ddd_specifications.evaluation.structure import contains, has_items, of_document
 from cqrs_ddd_specifications.evaluation.text import of_text
@@ -61,13 +63,11 @@ def compile_condition(condition: Condition, registry: OperatorRegistry, candidat
     if condition.value is None and operator in {_O.EQ, _O.NE}:
         operator = _O.IS_NULL if operator is _O.EQ else _O.IS_NOT_NULL
     positive = _OPPOSITES.get(operator, operator)
-    undeclared = condition.field_type is not None and condition.field_type.kind is FieldKind.JSON
-    test = _test(positive, condition.value, undeclared=undeclared)
+    test = _test(positive, condition.value, condition.field_type)
     found, missing = (True, False) if positive is operator else (False, True)
     wanted: Any = condition.value
     if positive is _O.IN and None in wanted:
-        null_test = _test(_O.IS_NOT_NULL, None, undeclared=undeclared)
-        return _one_or_null(values, test, null_test, found=found)
+        return _one_or_null(values, test, _test(_O.IS_NOT_NULL, None, condition.field_type), found=found)
 
     def predicate(candidate: Any) -> bool:
         for value in values(candidate):
@@ -119,33 +119,43 @@ def _one_or_null(values: Callable[[Any], Sequence[Any]], test: Test, is_value: T
     return predicate
 
 
-def _test(operator: SpecificationOperator, wanted: Any, *, undeclared: bool) -> Test:
+def _test(operator: SpecificationOperator, wanted: Any, declared: FieldType | None) -> Test:
     if operator in GEOMETRY_OPERATORS:
         return of_geometry(operator, wanted)
-    question = _question(operator, wanted)
+    question = _question(operator, wanted, _document_of(declared), _item_of(declared))
     # What has no kind is there all the same.
     otherwise = always if operator in {_O.IS_NOT_NULL, _O.IS_NOT_EMPTY} else None
+    undeclared = declared is not None and declared.kind is FieldKind.JSON
     return (by_json_class if undeclared else by_class)(question, otherwise=otherwise)
 
 
-def _question(operator: SpecificationOperator, wanted: Any) -> Question:
+def _document_of(declared: FieldType | None) -> Document:
+    """How lists and objects are compared: as they are stored, where that is known."""
+    return to_json_value if declared is None else lambda value: stored_value(value, declared)
+
+
+def _item_of(declared: FieldType | None) -> Document:
+    return _document_of(declared if declared is None or declared.items is None else declared.items)
+
+
+def _question(operator: SpecificationOperator, wanted: Any, document: Document, item: Document) -> Question:
     if operator in TEXT_OPERATORS:
         return of_text(operator, wanted)
     if operator in JSON_OPERATORS:
-        return of_document(operator, wanted)
+        return of_document(operator, wanted, document)
     if operator in _ORDER:
         return compared(_ORDER[operator], wanted)
     match operator:
         case _O.EQ:
-            return equal(wanted)
+            return equal(wanted, document)
         case _O.IN:
-            return one_of(wanted)
+            return one_of(wanted, document)
         case _O.BETWEEN | _O.NOT_BETWEEN:
             return between(wanted, inside=operator is _O.BETWEEN)
         case _O.CONTAINS:
-            return contains(wanted)
+            return contains(wanted, document, item)
         case _O.CONTAINS_ANY | _O.CONTAINS_ALL:
-            return has_items(wanted, every=operator is _O.CONTAINS_ALL)
+            return has_items(wanted, document, item, every=operator is _O.CONTAINS_ALL)
         case _O.IS_NOT_NULL:
             return _there
         case _:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from cqrs_ddd_core.domain.condition import SpecificationOperator
 from cqrs_ddd_core.domain.field_type import FieldKind
-from cqrs_ddd_core.domain.json_value import json_contains, json_equal, json_path_exists, to_json_value
+from cqrs_ddd_core.domain.json_value import json_contains, json_equal, json_path_exists
+from cqrs_ddd_specifications.evaluation.comparison import Document
 from cqrs_ddd_specifications.evaluation.text import of_text
-from cqrs_ddd_specifications.evaluation.value_test import Question, Test, never
+from cqrs_ddd_specifications.evaluation.value_test import Question, never
 
 __all__ = ["contains", "has_items", "of_document"]
 
@@ -18,44 +19,41 @@ _OBJECT: Final = frozenset({FieldKind.OBJECT})
 _OBJECT_OR_LIST: Final = frozenset({FieldKind.OBJECT, FieldKind.LIST})
 
 
-def contains(wanted: Any) -> Question:
+def contains(wanted: Any, document: Document, item: Document) -> Question:
     """The text contains this text, the list this item."""
-    of_list = has_items((wanted,), every=True)
+    of_list = has_items((wanted,), document, item, every=True)
     if not isinstance(wanted, str):
         return of_list
     text = of_text(_O.CONTAINS, wanted)
     return lambda kind: of_list(kind) if kind is FieldKind.LIST else text(kind)
 
 
-def has_items(wanted: tuple[Any, ...], *, every: bool) -> Question:
-    """The list has each of these items, or at least one. Items are compared as JSON values."""
-    needed = [to_json_value(item) for item in wanted]
-    quantity: Callable[[Any], bool] = all if every else any
+def has_items(wanted: tuple[Any, ...], document: Document, item: Document, *, every: bool) -> Question:
+    """The list has each of these items, or at least one. ``item`` is the form of an item of the document."""
+    needed = [item(each) for each in wanted]
+    quantity: Callable[[Iterable[bool]], bool] = all if every else any
 
     def test(value: Any) -> bool:
-        items = to_json_value(value)
-        return isinstance(items, list) and quantity(
-            any(json_equal(item, each) for item in items)  # pyright: ignore[reportUnknownVariableType]
-            for each in needed
-        )
+        items = document(value)
+        if not isinstance(items, list):
+            return False
+        found: list[Any] = items  # pyright: ignore[reportUnknownVariableType]
+        return quantity(any(json_equal(one, each) for one in found) for each in needed)
 
     return lambda kind: test if kind is FieldKind.LIST else never
 
 
-def of_document(operator: SpecificationOperator, wanted: Any) -> Question:
+def of_document(operator: SpecificationOperator, wanted: Any, document: Document) -> Question:
     """The question of one of ``JSON_OPERATORS``."""
     kinds, test_json = _DOCUMENT_TESTS[operator]
 
     def test(value: Any) -> bool:
-        return test_json(to_json_value(value), wanted)
+        return test_json(document(value), wanted)
 
-    def question(kind: FieldKind) -> Test:
-        return test if kind in kinds else never
-
-    return question
+    return lambda kind: test if kind in kinds else never
 
 
-def _has_keys(document: Any, keys: tuple[str, ...], quantity: Callable[[Any], bool]) -> bool:
+def _has_keys(document: Any, keys: tuple[str, ...], quantity: Callable[[Iterable[bool]], bool]) -> bool:
     return isinstance(document, dict) and quantity(key in document for key in keys)
 
 

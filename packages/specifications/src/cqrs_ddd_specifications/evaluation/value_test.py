@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Any, Final
 from uuid import UUID
 
-from pydantic import BaseModel, RootModel, SecretBytes, SecretStr
+from pydantic import BaseModel, SecretBytes, SecretStr
 
 from cqrs_ddd_core.domain.field_type import FieldKind
 from cqrs_ddd_core.domain.json_value import NOT_JSON, to_json_value
@@ -79,8 +79,6 @@ def by_class(question: Question, *, otherwise: Test | None = None) -> Test:
     def choose(cls: type[Any]) -> Test:
         if issubclass(cls, Enum):
             return lambda value: test(value.value)
-        if issubclass(cls, RootModel):
-            return lambda value: value.root is not None and test(value.root)
         for known, kind in _KINDS:
             if issubclass(cls, known):
                 return question(kind)
