@@ -9,6 +9,7 @@ from cqrs_ddd_persistence_sqlalchemy.idempotency import SQLAlchemyIdempotencySto
 from cqrs_ddd_persistence_sqlalchemy.inbox import SQLAlchemyInbox
 from cqrs_ddd_persistence_sqlalchemy.migration import current_revision, stamp, upgrade
 from cqrs_ddd_persistence_sqlalchemy.outbox import SQLAlchemyOutboxStorage
+from cqrs_ddd_persistence_sqlalchemy.projection import SQLAlchemyProjectionStore
 from cqrs_ddd_persistence_sqlalchemy.repository import SQLAlchemyRepository
 from cqrs_ddd_persistence_sqlalchemy.saga import SQLAlchemySagaRepository
 from cqrs_ddd_persistence_sqlalchemy.schema import create_schema, drop_schema
@@ -26,6 +27,7 @@ __all__ = [
     "SQLAlchemyIdempotencyStore",
     "SQLAlchemyInbox",
     "SQLAlchemyOutboxStorage",
+    "SQLAlchemyProjectionStore",
     "SQLAlchemyRepository",
     "SQLAlchemySagaRepository",
     "SQLAlchemySnapshotStore",

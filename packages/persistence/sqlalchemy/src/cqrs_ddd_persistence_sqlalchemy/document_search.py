@@ -16,19 +16,13 @@ from cqrs_ddd_core.domain.value_typing import check_specification
 from cqrs_ddd_core.ports.query_options import QueryOptions
 from cqrs_ddd_core.ports.search_result import SearchResult
 
-__all__ = ["DocumentSearch"]
+__all__ = ["DocumentSearch", "EvaluatedSearch"]
 
 
-class DocumentSearch[T: AggregateRoot[Any]](SearchResult[Any]):
-    """A search that has not run yet. ``fetch_all`` gives the aggregates in order of id."""
+class EvaluatedSearch[T](SearchResult[Any]):
+    """A search that has not run yet. ``fetch_all`` gives all candidates, in order of id."""
 
-    def __init__(
-        self, aggregate_type: type[T], options: QueryOptions, fetch_all: Callable[[], Awaitable[Sequence[T]]]
-    ) -> None:
-        """Raises what a rule or a field that does not fit ``aggregate_type`` raises."""
-        if options.specification is not None:
-            check_specification(options.specification, aggregate_type)
-        check_fields(aggregate_type, options)
+    def __init__(self, options: QueryOptions, fetch_all: Callable[[], Awaitable[Sequence[T]]]) -> None:
         self._options = options
         self._fetch_all = fetch_all
 
@@ -64,3 +58,16 @@ class DocumentSearch[T: AggregateRoot[Any]](SearchResult[Any]):
     @override
     async def groups(self) -> Sequence[Mapping[str, Any]]:
         return await (await self._search()).groups()
+
+
+class DocumentSearch[T: AggregateRoot[Any]](EvaluatedSearch[T]):
+    """A search for aggregates."""
+
+    def __init__(
+        self, aggregate_type: type[T], options: QueryOptions, fetch_all: Callable[[], Awaitable[Sequence[T]]]
+    ) -> None:
+        """Raises what a rule or a field that does not fit ``aggregate_type`` raises."""
+        if options.specification is not None:
+            check_specification(options.specification, aggregate_type)
+        check_fields(aggregate_type, options)
+        super().__init__(options, fetch_all)

@@ -17,6 +17,7 @@ from cqrs_ddd_persistence_sqlalchemy.tables.event_store import events_table, pos
 from cqrs_ddd_persistence_sqlalchemy.tables.idempotency import idempotency_table
 from cqrs_ddd_persistence_sqlalchemy.tables.inbox import inbox_table
 from cqrs_ddd_persistence_sqlalchemy.tables.outbox import outbox_table
+from cqrs_ddd_persistence_sqlalchemy.tables.projection import projections_table
 from cqrs_ddd_persistence_sqlalchemy.tables.saga import sagas_table
 from cqrs_ddd_persistence_sqlalchemy.tables.snapshot import snapshots_table
 from cqrs_ddd_persistence_sqlalchemy.tables.undo import undo_tokens_table
@@ -58,6 +59,7 @@ class Tables:
         self.background_jobs = background_jobs_table(self.metadata, prefix)
         self.command_schedule = command_schedule_table(self.metadata, prefix)
         self.undo_tokens = undo_tokens_table(self.metadata, prefix)
+        self.projections = projections_table(self.metadata, prefix)
 
     def documents(self, aggregate_type: type[AggregateRoot[Any]]) -> Table:
         """The table of the documents of this class; two classes of one collection name share it."""

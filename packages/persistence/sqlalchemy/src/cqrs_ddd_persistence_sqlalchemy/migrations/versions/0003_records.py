@@ -1,4 +1,4 @@
-"""The tables of outbox, sagas, background jobs, scheduled commands and undo tokens."""
+"""The tables of outbox, sagas, background jobs, scheduled commands, undo tokens and read models."""
 
 from __future__ import annotations
 
@@ -182,9 +182,21 @@ def upgrade() -> None:
     op.create_index(f"{tokens}_aggregate_idx", tokens, ["tenant_id", "aggregate_type", "aggregate_id"], schema=schema)
     op.create_index(f"{tokens}_command_idx", tokens, ["tenant_id", "command_id"], schema=schema)
     op.create_index(f"{tokens}_expires_idx", tokens, ["expires_at"], schema=schema)
+    projections = f"{prefix}projections"
+    op.create_table(
+        projections,
+        sa.Column("collection", key, nullable=False),
+        sa.Column("tenant_id", key, nullable=False, server_default=""),
+        sa.Column("row_id", key, nullable=False),
+        sa.Column("data", document, nullable=False),
+        sa.Column("position", sa.BigInteger),
+        sa.Column("deleted", sa.Boolean, nullable=False),
+        sa.PrimaryKeyConstraint("collection", "tenant_id", "row_id", name=f"{projections}_pkey"),
+        schema=schema,
+    )
 
 
 def downgrade() -> None:
     tables: Tables = context.config.attributes.get("tables", TABLES)
-    for name in ("undo_tokens", "command_schedule", "background_jobs", "sagas", "outbox"):
+    for name in ("projections", "undo_tokens", "command_schedule", "background_jobs", "sagas", "outbox"):
         op.drop_table(f"{tables.prefix}{name}", schema=tables.schema)
