@@ -100,8 +100,7 @@ def _options_of(criteria: Any) -> QueryOptions:
     if isinstance(criteria, type) or not isinstance(criteria, ISpecification):
         found = f"the class {criteria.__name__}" if isinstance(criteria, type) else criteria.__class__.__name__
         raise TypeError(f"search takes a specification or QueryOptions, found {found}.")
-    rule: ISpecification[Any] = criteria
-    return QueryOptions(specification=rule)
+    return QueryOptions(specification=criteria)  # pyright: ignore[reportUnknownArgumentType]  # a rule about anything
 
 
 def aggregate_type_of(repository: Repository[Any, Any]) -> Any:
