@@ -9,7 +9,7 @@ from typing import Any, Final
 from cqrs_ddd_advanced_core.event_sourcing.applying import EventHandlers, event_handlers_of
 from cqrs_ddd_advanced_core.event_sourcing.blank import missing_fields
 from cqrs_ddd_core.cqrs.event_serializer import EventSerializer
-from cqrs_ddd_core.domain.aggregate import AggregateRoot, mark_persisted, mark_written, unsaved_events
+from cqrs_ddd_core.domain.aggregate import AggregateRoot, mark_persisted, unsaved_events
 from cqrs_ddd_core.domain.event import DomainEvent
 from cqrs_ddd_core.ports.event_store import StoredEvent
 from cqrs_ddd_core.ports.upcaster import IUpcasterRegistry
@@ -78,9 +78,8 @@ class Replay[T: AggregateRoot[Any]]:
     def apply_event(self, event: DomainEvent, version: int) -> None:
         """Apply one event, with which the aggregate reached ``version``."""
         aggregate = self._aggregate
-        mark_written(aggregate, version)
-        self.version = version
         private: Any = aggregate.__pydantic_private__
+        private["_version"] = self.version = version
         guarded = "_applying" in private
         try:
             apply = self._handlers.find(event.__class__)
