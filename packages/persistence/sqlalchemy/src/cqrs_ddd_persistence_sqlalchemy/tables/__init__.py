@@ -62,9 +62,18 @@ class Tables:
         self.projections = projections_table(self.metadata, prefix)
 
     def documents(self, aggregate_type: type[AggregateRoot[Any]]) -> Table:
-        """The table of the documents of this class; two classes of one collection name share it."""
+        """The table of the documents of this class; two classes of one collection name share it.
+
+        Raises ``ConfigurationError`` when the toolkit has a table of that name itself.
+        """
         name = f"{self.prefix}{aggregate_type.collection_name}"
-        known = self.document_metadata.tables.get(name if self.schema is None else f"{self.schema}.{name}")
+        full_name = name if self.schema is None else f"{self.schema}.{name}"
+        if full_name in self.metadata.tables:
+            raise ConfigurationError(
+                f"{aggregate_type.__name__} would be kept in {full_name}, which is a table of the toolkit itself. "
+                "Set collection_name on the class, or use tables of another prefix: Tables(prefix=…)."
+            )
+        known = self.document_metadata.tables.get(full_name)
         return documents_table(self.document_metadata, self.prefix, aggregate_type) if known is None else known
 
     def __repr__(self) -> str:
