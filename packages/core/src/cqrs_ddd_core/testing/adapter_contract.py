@@ -87,7 +87,7 @@ class _Undo(Exception):
 
 
 @asynccontextmanager
-async def undone(uow: UnitOfWork) -> AsyncGenerator[UnitOfWork]:
+async def undone[UnitT: UnitOfWork](uow: UnitT) -> AsyncGenerator[UnitT]:
     """Opens a unit of work for the block, and rolls it back at the end."""
     with suppress(_Undo):
         async with uow:

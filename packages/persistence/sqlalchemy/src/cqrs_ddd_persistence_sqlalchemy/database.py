@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, cast
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import StaticPool
@@ -80,7 +80,7 @@ class Database:
 
     def has(self, uow: UnitOfWork) -> bool:
         """Whether ``uow`` is on this database: whether both are made from one engine, in whatever way."""
-        return isinstance(uow, JoinableUnitOfWork) and uow.database._common is self._common  # noqa: SLF001
+        return isinstance(uow, JoinableUnitOfWork) and uow.database._common is self._common
 
     @asynccontextmanager
     async def work(self, *, read_only: bool = False) -> AsyncGenerator[AsyncConnection]:
@@ -196,7 +196,7 @@ def _common_to(engine: AsyncEngine) -> _Common:
     common: _Common | None = getattr(dialect, "_cqrs_ddd_common", None)
     if common is None:
         common = _Common(Turn() if isinstance(engine.sync_engine.pool, StaticPool) else None)
-        dialect._cqrs_ddd_common = common  # noqa: SLF001
+        dialect._cqrs_ddd_common = common
     return common
 
 
@@ -213,7 +213,7 @@ def _engine_and_sessions(source: object) -> tuple[AsyncEngine, async_sessionmake
         engine = AsyncEngine(source.sync_engine)
         return engine, async_sessionmaker(engine, expire_on_commit=False)
     if isinstance(source, async_sessionmaker):
-        factory = cast("async_sessionmaker[Any]", source)
+        factory: async_sessionmaker[Any] = source  # pyright: ignore[reportUnknownVariableType]
         bind = factory.kw.get("bind")
         if isinstance(bind, AsyncEngine):
             return AsyncEngine(bind.sync_engine), async_sessionmaker(class_=factory.class_, **factory.kw)
