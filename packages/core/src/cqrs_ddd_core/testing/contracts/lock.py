@@ -19,7 +19,7 @@ from cqrs_ddd_core.primitives.id_generator import new_id
 from cqrs_ddd_core.primitives.locking import LockMode, ResourceIdentifier
 from cqrs_ddd_core.testing.adapter_contract import AdapterContract
 
-__all__ = ["LockContract"]
+__all__ = ["LockContract", "UnreachableLockContract"]
 
 _LONG: Final = 300.0
 """Seconds. Longer than any test: such a lock does not run out."""
@@ -565,6 +565,28 @@ class LockContract(AdapterContract):
         async with _held(strategy, resource, timeout=0):
             pass
         assert all(lease.resource.key != resource.key for lease in await strategy.get_active_locks())
+
+
+class UnreachableLockContract(AdapterContract):
+    """What is promised while the server that keeps the locks cannot be reached.
+
+    Give ``lock_strategy``, for a server that is not there. Give it short limits for connecting.
+    """
+
+    @pytest.fixture
+    @abstractmethod
+    def lock_strategy(self) -> ILockStrategy:
+        raise NotImplementedError("give the fixture lock_strategy")
+
+    async def test_no_lock_is_had(self, lock_strategy: ILockStrategy) -> None:
+        resource = ResourceIdentifier("Order", new_id())
+        with pytest.raises(LockAcquisitionError) as caught:
+            await lock_strategy.acquire(resource, timeout=self.instant.total_seconds(), ttl=_LONG)
+        assert caught.value.resource == resource
+        assert caught.value.reason, "it says that the lock was not just taken"
+
+    async def test_it_says_that_no_lock_can_be_had(self, lock_strategy: ILockStrategy) -> None:
+        assert await lock_strategy.health_check() is False
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -15,11 +16,12 @@ from cqrs_ddd_core.domain.event_registry import EventTypeRegistry
 from cqrs_ddd_core.ports.message import MessageEnvelope
 from cqrs_ddd_core.ports.message_consumer import IMessageConsumer
 from cqrs_ddd_core.ports.message_publisher import IBatchMessagePublisher, IMessagePublisher
-from cqrs_ddd_core.primitives.exceptions import SerializationError
+from cqrs_ddd_core.primitives.exceptions import InfrastructureError, SerializationError
+from cqrs_ddd_core.testing.adapter_contract import AdapterContract
 from cqrs_ddd_core.testing.contracts._messaging import Listener, MessagingSuite, a_message, ids
 from cqrs_ddd_core.testing.stored_values import EVERY_JSON_VALUE, NO_JSON_VALUES
 
-__all__ = ["MessagePublisherContract"]
+__all__ = ["MessagePublisherContract", "UnreachablePublisherContract"]
 
 
 class _ParcelSent(DomainEvent):
@@ -225,6 +227,30 @@ class MessagePublisherContract(MessagingSuite):
 
     async def test_an_empty_batch_is_nothing(self, message_publisher: IMessagePublisher) -> None:
         assert list(await _batches(message_publisher).publish_batch([])) == []
+
+
+class UnreachablePublisherContract(AdapterContract):
+    """What is promised while the broker cannot be reached.
+
+    Give ``message_publisher``, for a broker that is not there. Give it short limits for connecting.
+    """
+
+    @pytest.fixture
+    @abstractmethod
+    def message_publisher(self) -> IMessagePublisher:
+        raise NotImplementedError("give the fixture message_publisher")
+
+    async def test_who_publishes_learns_that_the_message_was_perhaps_not_taken(
+        self, message_publisher: IMessagePublisher
+    ) -> None:
+        with pytest.raises(InfrastructureError):
+            await message_publisher.publish("topic", a_message())
+
+    async def test_who_publishes_many_learns_it_for_each(self, message_publisher: IMessagePublisher) -> None:
+        messages = [a_message(key="order-1"), a_message(key="order-1"), a_message(key=None)]
+        answers = await _batches(message_publisher).publish_batch([("topic", message) for message in messages])
+        assert [isinstance(answer, InfrastructureError) for answer in answers] == [True] * 3
+        assert answers[1] is answers[0]
 
 
 def _batches(publisher: IMessagePublisher) -> IBatchMessagePublisher:
