@@ -1,4 +1,4 @@
-"""Appenders are killed at every point of an append: nothing is half there, and readers neither miss it nor get stuck."""
+"""Appenders are killed at every point of an append: nothing is half there, and no reader misses it or gets stuck."""
 
 from __future__ import annotations
 

@@ -37,10 +37,13 @@ def an_event(aggregate_id: str = "order-1", **fields: Any) -> StoredEvent:
 
 
 async def execute(engine: AsyncEngine, *statements: str) -> Any:
+    """Run statements in one transaction; the rows of the last one, None when it gives none."""
+    rows: Any = None
     async with engine.begin() as connection:
         for statement in statements:
             result = await connection.execute(text(statement))
-    return result.all() if result.returns_rows else None
+            rows = result.all() if result.returns_rows else None
+    return rows
 
 
 async def advisory_locks(engine: AsyncEngine) -> int:
