@@ -34,5 +34,5 @@ def test_the_blocks_run_as_written(page: Path, tmp_path: Path) -> None:
 
 
 def test_every_part_that_is_promised_is_here() -> None:
-    promised = {"core_cqrs_pattern", "event_sourcing", "minimal_example", "testing"}
+    promised = {"core_cqrs_pattern", "event_sourcing", "minimal_example", "testing", "undo"}
     assert promised <= {page.stem for page in PAGES}
