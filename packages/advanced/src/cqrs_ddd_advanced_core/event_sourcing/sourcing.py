@@ -33,7 +33,7 @@ from cqrs_ddd_core.primitives.exceptions import (
     EventSourcingConfigurationError,
 )
 
-__all__ = ["EventSourcing"]
+__all__ = ["EventSourcing", "id_of"]
 
 # Which classes a repository was made for, by event store: a mediator on the same event store knows them too.
 _kept: weakref.WeakKeyDictionary[Any, list[type[AggregateRoot[Any]]]] = weakref.WeakKeyDictionary()

@@ -44,7 +44,9 @@ _POSSIBLE: Final[dict[UndoTokenStatus, tuple[str, ...]]] = {
 }
 # In the metadata of tokens.
 _SETTLED: Final = "settled_event_ids"
+"""Events that took it back and did it again, in rounds that are over."""
 _REDONE: Final = "redo_event_ids"
+_UNDONE_AT: Final = "undone_at_version"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -131,7 +133,7 @@ class UndoChanges:
 
     async def _plans(self, step: Step, token_id: str, *, only_this: bool) -> list[_Plan]:
         tokens = await self._tokens(step, token_id, only_this=only_this)
-        together = {event_id for token in tokens for event_id in _all_ids(token)}
+        together = {event_id for token in tokens for event_id in token.event_ids}
         return [await self._plan(step, token, together) for token in tokens]
 
     async def _tokens(self, step: Step, token_id: str, *, only_this: bool) -> list[UndoToken]:
@@ -151,27 +153,39 @@ class UndoChanges:
 
     async def _plan(self, step: Step, token: UndoToken, together: set[str]) -> _Plan:
         aggregate_cls = self._service.aggregate_class(token)
-        history = await self._service.history(token)
+        others = await self._service.repository.for_aggregate(token.aggregate_type, token.aggregate_id)
+        history = await self._service.history(token, since=min(other.from_version for other in (token, *others)))
         own = [event for event in history if _is_one_of(event, token.event_ids)]
         if not own:
             raise UndoError(
                 f"The events of the undo token {token.token_id!r} are not in the stream of {token.aggregate_type} "
                 f"{token.aggregate_id!r} any more."
             )
-        neutral = together | await self._neutral(token)
+        # Whether a change stands is a matter of its token. The events that took it back, or did it again, say nothing
+        # more: a change depends on those that were made before it, whatever became of them in between.
+        neutral = together.union(*(_made_by_use(other) for other in others))
+        neutral.update(id_ for other in others if _is_taken_back(other, token) for id_ in other.event_ids)
+        after = token.to_version if step == "undo" else token.metadata.get(_UNDONE_AT, token.to_version)
         later = [
-            event
-            for event in history
-            if (event.aggregate_version or 0) > token.to_version and not _is_one_of(event, neutral)
+            event for event in history if (event.aggregate_version or 0) > after and not _is_one_of(event, neutral)
         ]
-        work = self._work(step, token, aggregate_cls, own, history)
+        dependents = [dependent for event in later if (dependent := self._dependent(aggregate_cls, event, own))]
+        if step == "redo":
+            missing = {
+                id_
+                for other in others
+                if _is_taken_back(other, token) and other.from_version < token.from_version
+                for id_ in other.event_ids
+            } - together
+            before = [event for event in history if _is_one_of(event, missing)]
+            dependents += [dependent for event in own if (dependent := self._dependent(aggregate_cls, event, before))]
         return _Plan(
             token=token,
             aggregate_cls=aggregate_cls,
-            history=tuple(history),
+            history=tuple(event for event in history if (event.aggregate_version or 0) > token.from_version),
             later=tuple(later),
-            work=work,
-            dependents=[dependent for event in later if (dependent := self._dependent(aggregate_cls, event, own))],
+            work=self._work(step, token, aggregate_cls, own, history),
+            dependents=dependents,
         )
 
     def _work(
@@ -207,17 +221,6 @@ class UndoChanges:
             if policy is None or policy.depends_on(later, event):
                 return Dependent(event=later, because_of=event)
         return None
-
-    async def _neutral(self, token: UndoToken) -> set[str]:
-        """The events of the aggregate that have been taken back since, and those that took them back."""
-        neutral: set[str] = set()
-        others = await self._service.repository.for_aggregate(token.aggregate_type, token.aggregate_id)
-        for other in others:
-            if other.status is UndoTokenStatus.UNDONE and other.token_id != token.token_id:
-                neutral |= _all_ids(other)
-            else:
-                neutral.update(other.metadata.get(_SETTLED, ()))
-        return neutral
 
     # ------------------------------------------------------------------ doing it
 
@@ -286,22 +289,21 @@ def _record(undone: DomainEvent, aggregate: AggregateRoot[Any] | None, event: Do
 def _used(token: UndoToken, step: Step, done: _Done) -> UndoToken:
     """The token after it was used."""
     ids = tuple(event.event_id for event in done.events)
-    metadata = dict(token.metadata)
     if step == "undo":
-        return replace(token, status=UndoTokenStatus.UNDONE, undo_event_ids=ids, to_version=done.version)
-    metadata[_SETTLED] = [*metadata.get(_SETTLED, ()), *token.undo_event_ids, *metadata.get(_REDONE, ())]
-    metadata[_REDONE] = list(ids)
-    return replace(token, status=UndoTokenStatus.REDONE, undo_event_ids=(), to_version=done.version, metadata=metadata)
+        metadata = {**token.metadata, _UNDONE_AT: done.version}
+        return replace(token, status=UndoTokenStatus.UNDONE, undo_event_ids=ids, metadata=metadata)
+    settled = [*token.metadata.get(_SETTLED, ()), *token.undo_event_ids, *token.metadata.get(_REDONE, ())]
+    metadata = {**token.metadata, _SETTLED: settled, _REDONE: list(ids)}
+    return replace(token, status=UndoTokenStatus.REDONE, undo_event_ids=(), metadata=metadata)
 
 
-def _all_ids(token: UndoToken) -> set[str]:
-    """Every event that has to do with this token."""
-    return {
-        *token.event_ids,
-        *token.undo_event_ids,
-        *token.metadata.get(_REDONE, ()),
-        *token.metadata.get(_SETTLED, ()),
-    }
+def _made_by_use(token: UndoToken) -> set[str]:
+    """The events that took it back or did it again."""
+    return {*token.undo_event_ids, *token.metadata.get(_REDONE, ()), *token.metadata.get(_SETTLED, ())}
+
+
+def _is_taken_back(other: UndoToken, token: UndoToken) -> bool:
+    return other.status is UndoTokenStatus.UNDONE and other.token_id != token.token_id
 
 
 def _is_one_of(event: DomainEvent, event_ids: Sequence[str] | set[str]) -> bool:

@@ -180,11 +180,9 @@ class UndoService:
 
     # ------------------------------------------------------------------ for executors
 
-    async def history(self, token: UndoToken) -> list[DomainEvent]:
-        """What has happened to the aggregate since the first event of the token."""
-        stored = await self.event_store.read_stream(
-            token.aggregate_type, token.aggregate_id, after_version=token.from_version
-        )
+    async def history(self, token: UndoToken, *, since: int) -> list[DomainEvent]:
+        """What has happened to the aggregate of the token after version ``since``."""
+        stored = await self.event_store.read_stream(token.aggregate_type, token.aggregate_id, after_version=since)
         return hydrate(stored, self._serializer, self._wiring.upcaster_registry)
 
     def aggregate_class(self, token: UndoToken) -> type[AggregateRoot[Any]]:
@@ -197,9 +195,7 @@ class UndoService:
             raise UnknownTypeError("aggregate", name, sorted({each.aggregate_type for each in known_collections}))
         if len(found) > 1:
             paths = " and ".join(f"{cls.__module__}.{cls.__qualname__}" for cls in found)
-            raise ConfigurationError(
-                f"{paths} are called {name!r}: give the UndoService the right one, aggregates=[…]."
-            )
+            raise ConfigurationError(f"{paths} are called {name!r}: name one, UndoService(…, aggregates=[…]).")
         return found[0]
 
     def policy(self, aggregate_cls: type[AggregateRoot[Any]], event: DomainEvent) -> UndoPolicy[Any] | None:

@@ -12,7 +12,7 @@
     │   ├── IllegalTransitionError        a state machine was asked for a step it does not have
     │   └── UndoError                     a change cannot be taken back, or not like this
     │       ├── UndoTokenExpiredError
-    │       └── UndoRefusedError          something later depends on it
+    │       └── UndoRefusedError          a change depends on another that would be gone, or is
     ├── ConcurrencyError                  somebody else was there at the same time
     │   ├── OptimisticConcurrencyError    another writer saved first
     │   ├── IdempotencyConflictError      the same key, for a different message or at the same time
@@ -221,7 +221,7 @@ class UndoTokenExpiredError(UndoError):
 
 
 class UndoRefusedError(UndoError):
-    """Something that came later depends on the change. ``dependents`` says what, one line for each."""
+    """A change depends on another that would be gone, or is. ``dependents`` says which, one line for each."""
 
     def __init__(self, token_id: str, step: str, dependents: Sequence[str]) -> None:
         super().__init__(token_id, step, dependents)
@@ -229,8 +229,8 @@ class UndoRefusedError(UndoError):
 
     def __str__(self) -> str:
         return (
-            f"Cannot {self.step} {self.token_id!r}, what came later depends on it: {'; '.join(self.dependents)}. "
-            "Take that back first, or force it (force=True)."
+            f"Cannot {self.step} {self.token_id!r}: {'; '.join(self.dependents)}. "
+            "Undo the later change first, redo the earlier one first, or force it (force=True)."
         )
 
 

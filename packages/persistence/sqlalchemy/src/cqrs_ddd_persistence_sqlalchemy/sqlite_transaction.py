@@ -32,9 +32,10 @@ _BUSY_TIMEOUT: Final = 30_000
 """Milliseconds. There is one writer at a time, so that waiting for others is part of daily work."""
 
 _READS: Final = re.compile(r"\s*(SELECT|VALUES|EXPLAIN|PRAGMA)\b", re.IGNORECASE)
+_SAVEPOINTS: Final = re.compile(r"\s*(SAVEPOINT|RELEASE|ROLLBACK)\b", re.IGNORECASE)
+_BEGINS: Final = re.compile(r"\s*BEGIN\b", re.IGNORECASE)
 _WITH: Final = re.compile(r"\s*WITH\b", re.IGNORECASE)
 _CHANGES: Final = re.compile(r"\b(INTO|DELETE\s+FROM|UPDATE\b.*\bSET)\b", re.IGNORECASE | re.DOTALL)
-_BEGIN: Final = "BEGIN IMMEDIATE"
 
 type Info = MutableMapping[Any, Any]
 """What SQLAlchemy keeps beside one connection of the driver for as long as it is open."""
@@ -84,17 +85,17 @@ async def prepare_connection(driver: SQLiteDriver, info: Info) -> None:
 
 def _begin_before_writing(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
     mark = connection.get_execution_options().get(MARK)
-    if mark is None or statement == _BEGIN:
+    if mark is None or _BEGINS.match(statement):
         return
     driver: Any = connection.connection.driver_connection
     if not connection.info.get(_PREPARED):
         await_only(prepare_connection(driver, connection.info))
-    if _only_reads(statement):
+    if _only_reads(statement) or (mark == "read" and _SAVEPOINTS.match(statement)):
         return
     if mark == "read":
         raise ReadOnlyUnitOfWorkError(f"execute {statement.split(maxsplit=1)[0]}")
     if not driver.in_transaction:
-        connection.exec_driver_sql(_BEGIN)
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _only_reads(statement: str) -> bool:

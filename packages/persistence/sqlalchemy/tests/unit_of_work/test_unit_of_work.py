@@ -296,6 +296,22 @@ async def test_a_read_only_one_reads_in_every_way(engine: AsyncEngine) -> None:
         await writer.session.execute(update(things).values(name="written with the same connection"))
 
 
+async def test_a_read_only_one_has_savepoints(engine: AsyncEngine) -> None:
+    uow = SQLAlchemyUnitOfWork(engine)
+    uow.read_only = True
+    async with uow:
+        await uow.connection()
+        async with undone_savepoint(uow):
+            await uow.session.execute(select(things))
+        async with uow.savepoint():
+            assert (await uow.session.execute(select(things))).all() == []
+            with pytest.raises(ReadOnlyUnitOfWorkError):
+                async with uow.savepoint():
+                    await uow.session.execute(a_thing(1))
+    async with SQLAlchemyUnitOfWork(engine) as writer:
+        await writer.session.execute(a_thing(1))
+
+
 # ---------------------------------------------------------------------- lost races
 
 
