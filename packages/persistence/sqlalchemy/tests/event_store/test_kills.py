@@ -77,8 +77,12 @@ BEGIN
 END $$
 """
 HOLD = "CREATE TRIGGER hold BEFORE INSERT ON cqrs_ddd_events FOR EACH ROW EXECUTE FUNCTION hold()"
-WAITING = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-LOCKED = "SELECT pid FROM pg_locks WHERE locktype = 'advisory'"
+# Of this database: tests in other processes have their own, on the same server.
+LOCKED = (
+    "SELECT pid FROM pg_locks WHERE locktype = 'advisory' "
+    "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+WAITING = f"{LOCKED} AND NOT granted"
 
 
 async def pids(connection: AsyncConnection, statement: str, *, wanted: bool) -> list[int]:

@@ -47,7 +47,12 @@ async def execute(engine: AsyncEngine, *statements: str) -> Any:
 
 
 async def advisory_locks(engine: AsyncEngine) -> int:
-    ((number,),) = await execute(engine, "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'")
+    # Of this database: tests in other processes have their own, on the same server.
+    ((number,),) = await execute(
+        engine,
+        "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' "
+        "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+    )
     return int(number)
 
 
