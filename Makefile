@@ -21,8 +21,9 @@ demo: setup ## Run the order application and watch what it does
 test: setup ## Run every test that this machine can run, and say which servers were used and what was skipped
 	@$(PYTEST) $(PYTEST_ARGS)
 
-test-fast: setup ## Run the tests that need no server, in less than a minute
-	@HYPOTHESIS_PROFILE=fast $(PYTEST) --no-servers $(PYTEST_ARGS)
+test-fast: setup ## Run the tests that need no server, no database file and no documentation, with few examples
+	@HYPOTHESIS_PROFILE=fast $(PYTEST) --no-servers --ignore=packages/persistence --ignore=tests/documentation \
+		--ignore=tests/tooling $(PYTEST_ARGS)
 
 check: setup ## Lint, format, types, imports, documentation, lock, changelog fragments, and the wheels installed alone
 	@scripts/check
